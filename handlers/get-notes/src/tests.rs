@@ -1,0 +1,138 @@
+use crate::get_notes::GetNotes;
+use serde_json::{Value, json};
+use shared::fake::{Answer, FakeAws};
+use shared::sample::{Answered, HttpEvent, item};
+use shared::signing::SigningKeys;
+
+const ID: &str = "019ab0b8-c400-7c3e-9b1a-2f6d8e4c5a01";
+const OTHER_ID: &str = "019ab0b7-d9a0-7b44-a1c5-0d9e8f7a6b03";
+
+async fn answer(aws: &FakeAws, event: HttpEvent) -> Answered {
+    let handler = GetNotes::new(aws.store(), SigningKeys::parse("key").unwrap());
+    event.answer(async |request| handler.answer(request).await).await
+}
+
+fn note(id: &str, title: &str) -> Value {
+    item(&json!({
+        "pk": "OWNER#auth0|ada", "sk": format!("NOTE#{id}"), "id": id, "title": title, "body": "Bring the **charts**.",
+        "excerpt": "Bring the **charts**.", "tags": ["travel"], "notify": [], "version": 3,
+        "created_at": "2026-11-22T08:00:00.000Z", "updated_at": "2026-11-23T09:30:00.000Z", "attachments": 1,
+    }))
+}
+
+fn found(notes: &[Value], last: Option<&str>) -> (&'static str, Answer) {
+    let mut output = json!({ "Items": notes });
+    if let Some(last) = last {
+        output["LastEvaluatedKey"] = item(&json!({ "pk": "OWNER#auth0|ada", "sk": format!("NOTE#{last}") }));
+    }
+    ("Query", Answer::json(output))
+}
+
+fn one() -> HttpEvent {
+    HttpEvent::of("get-notes").route("GET /notes/{id}", &[("id", ID)]).query("")
+}
+
+fn list(query: &str) -> HttpEvent {
+    HttpEvent::of("get-notes").query(query)
+}
+
+#[tokio::test]
+async fn the_sample_event_lists_a_page() {
+    let aws = FakeAws::with([found(&[note(ID, "Harbour trip"), note(OTHER_ID, "Packing")], None)]);
+    let answered = answer(&aws, HttpEvent::of("get-notes")).await;
+    assert_eq!(answered.status, 200);
+    insta::assert_json_snapshot!(answered.json());
+    assert_eq!(aws.operations(), ["Query"]);
+}
+
+#[tokio::test]
+async fn a_list_asks_only_for_the_callers_notes() {
+    let aws = FakeAws::with([found(&[], None)]);
+    answer(&aws, list("")).await;
+    let query = &aws.sent("Query")[0];
+    assert_eq!(query["ExpressionAttributeValues"][":owner"]["S"], "OWNER#auth0|ada");
+    assert_eq!(query["Limit"], 20);
+}
+
+#[tokio::test]
+async fn a_cursor_continues_its_own_listing_and_no_other() {
+    let first = FakeAws::with([found(&[note(ID, "Harbour trip")], Some(ID))]);
+    let cursor = answer(&first, list("limit=1&tag=travel")).await.json()["next_cursor"].as_str().unwrap().to_owned();
+
+    let second = FakeAws::with([found(&[note(OTHER_ID, "Packing")], None)]);
+    let answered = answer(&second, list(&format!("limit=50&tag=travel&cursor={cursor}"))).await;
+    assert_eq!(answered.status, 200);
+    assert_eq!(second.sent("Query")[0]["ExclusiveStartKey"]["sk"]["S"], format!("NOTE#{ID}"));
+
+    for refused in [
+        list(&format!("cursor={cursor}")),
+        list(&format!("tag=boats&cursor={cursor}")),
+        list(&format!("tag=travel&trash=true&cursor={cursor}")),
+        list(&format!("tag=travel&q=x&cursor={cursor}")),
+        list(&format!("tag=travel&cursor={cursor}")).claim("sub", "auth0|eve"),
+        list("tag=travel&cursor=nonsense"),
+    ] {
+        let aws = FakeAws::default();
+        let answered = answer(&aws, refused).await;
+        assert_eq!((answered.status, answered.wrong_fields()), (422, vec!["cursor".to_owned()]));
+        assert!(aws.calls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn every_wrong_parameter_is_named_at_once() {
+    let too_many_words = (0..11).map(|n| format!("w{n}")).collect::<Vec<_>>().join("+");
+    let answered = answer(&FakeAws::default(), list(&format!("limit=0&trash=1&tag=%0A&q={too_many_words}"))).await;
+    assert_eq!(answered.status, 422);
+    assert_eq!(answered.header("content-type"), Some("application/problem+json"));
+    assert_eq!(answered.wrong_fields(), ["trash", "limit", "tag", "q"]);
+    for limit in ["101", "-1", "%2B5", "ten", ""] {
+        let answered = answer(&FakeAws::default(), list(&format!("limit={limit}"))).await;
+        assert_eq!(answered.wrong_fields(), ["limit"], "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_may_hold_a_comma() {
+    let aws = FakeAws::with([found(&[note(ID, "Harbour trip")], None)]);
+    let answered = answer(&aws, list("tag=a%2Ctravel")).await;
+    assert_eq!(answered.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_search_ignores_case_and_wants_every_word() {
+    for (query, count) in [("q=CHARTS+harbour", 1), ("q=charts+nothing", 0)] {
+        let aws = FakeAws::with([found(&[note(ID, "Harbour trip")], None)]);
+        let answered = answer(&aws, list(query)).await;
+        assert_eq!(answered.json()["items"].as_array().unwrap().len(), count, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_note_comes_with_its_etag_and_need_not_come_twice() {
+    let stored = || FakeAws::with([("GetItem", Answer::json(json!({ "Item": note(ID, "Harbour trip") })))]);
+    let answered = answer(&stored(), one()).await;
+    assert_eq!((answered.status, answered.header("etag")), (200, Some("\"3\"")));
+    insta::assert_json_snapshot!(answered.json());
+
+    let answered = answer(&stored(), one().header("if-none-match", "W/\"3\"")).await;
+    assert_eq!((answered.status, answered.header("etag"), answered.body.as_str()), (304, Some("\"3\""), ""));
+    let answered = answer(&stored(), one().header("if-none-match", "\"2\"")).await;
+    assert_eq!(answered.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    assert_eq!(answer(&FakeAws::default(), one()).await.status, 404);
+    let no_id = HttpEvent::of("get-notes").route("GET /notes/{id}", &[("id", "1")]);
+    let aws = FakeAws::default();
+    assert_eq!(answer(&aws, no_id).await.status, 404);
+    assert!(aws.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_throttled_table_means_try_again() {
+    let aws = FakeAws::with([("GetItem", Answer::error("ProvisionedThroughputExceededException"))]);
+    let answered = answer(&aws, one()).await;
+    assert_eq!((answered.status, answered.header("retry-after")), (503, Some("1")));
+}

@@ -1,0 +1,17 @@
+//! Reads an owner's stored report.
+#![forbid(unsafe_code)]
+
+mod get_report;
+#[cfg(test)]
+mod tests;
+
+use get_report::GetReport;
+use shared::runtime::{self, Aws, Error};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    runtime::start_logging();
+    let handler = GetReport::new(Aws::from_environment()?.store()?);
+    handler.store.warm_up().await;
+    shared::http::run(async |request: &_| handler.answer(request).await).await
+}

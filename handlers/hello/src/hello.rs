@@ -1,0 +1,32 @@
+use serde_json::json;
+use shared::http::{Request, Response};
+use shared::limits;
+use shared::problem::Problem;
+use shared::validate;
+
+/// `openapi.yaml` as JSON, see `build.rs`.
+const CONTRACT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// The handler; it needs nothing, so that it answers where everything else is broken.
+pub(crate) struct Hello;
+
+impl Hello {
+    pub(crate) async fn answer(&self, request: &Request) -> Result<Response, Problem> {
+        match request.route.as_str() {
+            "GET /hello" => greet(request),
+            "GET /openapi.json" => Ok(contract()),
+            _ => Err(Problem::NotFound),
+        }
+    }
+}
+
+fn greet(request: &Request) -> Result<Response, Problem> {
+    let name = request.query("name").unwrap_or("world");
+    let name = validate::line("name", name, limits::NAME_CHARACTERS)?;
+    Response::json(200, &json!({ "message": format!("Hello, {name}!") }))
+}
+
+fn contract() -> Response {
+    Response::text(200, "application/json", CONTRACT.to_owned())
+        .with(http::header::CACHE_CONTROL, "public, max-age=300")
+}

@@ -1,0 +1,16 @@
+//! Greets and hands out the contract.
+#![forbid(unsafe_code)]
+
+mod hello;
+#[cfg(test)]
+mod tests;
+
+use hello::Hello;
+use shared::runtime::{self, Error};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    runtime::start_logging();
+    let handler = Hello;
+    shared::http::run(async |request: &_| handler.answer(request).await).await
+}

@@ -1,0 +1,82 @@
+use crate::effects::Effects;
+use crate::event::{Answer, Event};
+use crate::record::{self, Record};
+use serde_json::value::RawValue;
+use shared::dynamodb::Store;
+use shared::failure::Failure;
+use shared::runtime::Error;
+use shared::s3::Objects;
+use shared::sqs::Queues;
+
+/// The handler and what it needs.
+pub(crate) struct NoteEvents {
+    pub(crate) store: Store,
+    pub(crate) queues: Queues,
+    pub(crate) objects: Objects,
+    pub(crate) email_queue_url: String,
+}
+
+impl NoteEvents {
+    pub(crate) async fn answer(&self, event: Event) -> Result<Answer, Error> {
+        if event.is_from_queue() {
+            let messages = event.into_messages()?;
+            let work = async |message: &shared::sqs::Message| self.take(&message.body).await;
+            return Ok(Answer::Queue(self.queues.consume(messages, work).await));
+        }
+        Ok(self.take_batch(&event.records).await)
+    }
+
+    /// Takes a batch of the stream: all effects together, which is what usually works and costs the fewest requests.
+    /// Where it does not, record by record, to find the first that fails: from that one on Lambda delivers again.
+    async fn take_batch(&self, records: &[Box<RawValue>]) -> Answer {
+        match self.take_together(records).await {
+            Ok(()) => return Answer::done(),
+            Err(failure) => tracing::warn!(records = records.len(), %failure, "the batch is taken one by one"),
+        }
+        for record in records {
+            if let Err(failure) = self.take(record.get()).await {
+                let sequence_number = record::sequence_number(record.get());
+                tracing::warn!(sequence_number, %failure, "the batch failed from here on");
+                return Answer::failed_from(sequence_number);
+            }
+        }
+        Answer::done()
+    }
+
+    async fn take_together(&self, records: &[Box<RawValue>]) -> Result<(), Failure> {
+        let mut effects = Effects::default();
+        for record in records {
+            effects.add(Record::parse(record.get())?);
+        }
+        self.apply(&effects).await
+    }
+
+    async fn take(&self, record: &str) -> Result<(), Failure> {
+        let mut effects = Effects::default();
+        effects.add(Record::parse(record)?);
+        self.apply(&effects).await
+    }
+
+    async fn apply(&self, effects: &Effects) -> Result<(), Failure> {
+        tokio::try_join!(
+            self.store.record_activity(&effects.activity),
+            self.queues.send_all(&self.email_queue_url, &effects.emails),
+            self.remove(effects),
+        )?;
+        for activity in &effects.activity {
+            let (event_id, owner) = (activity.event_id.as_str(), activity.owner.hash());
+            tracing::info!(event_id, owner, kind = ?activity.kind, "change");
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, effects: &Effects) -> Result<(), Failure> {
+        for key in &effects.removals {
+            self.objects.remove(key).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

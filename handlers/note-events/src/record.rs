@@ -1,0 +1,186 @@
+//! A stream record of the notes table, read straight into what its effects need.
+//!
+//! Not by way of generic items: bodies, which are most of a record's bytes, are skipped and never copied.
+
+use serde::{Deserialize, Deserializer};
+use shared::attachment::ObjectKey;
+use shared::dynamodb::ItemKey;
+use shared::failure::Failure;
+use shared::note::Id;
+use shared::owner::Owner;
+use shared::timestamp::Timestamp;
+
+/// One change of one item.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) event_id: String,
+    /// When the change was made, to the second.
+    pub(crate) at: Timestamp,
+    pub(crate) change: Change,
+}
+
+/// What was changed, and how it was before and is after.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Change {
+    Note { owner: Owner, id: Id, before: Option<NoteImage>, after: Option<NoteImage> },
+    Attachment { key: ObjectKey, existed: bool, exists: bool },
+    /// Settings. The event source's filter keeps them out, but a stream that is read again has no filter.
+    Other,
+}
+
+/// A note as one side of a change shows it.
+#[derive(Debug, PartialEq, Deserialize)]
+pub(crate) struct NoteImage {
+    #[serde(deserialize_with = "string")]
+    pub(crate) title: String,
+    #[serde(deserialize_with = "string")]
+    pub(crate) excerpt: String,
+    #[serde(deserialize_with = "strings")]
+    pub(crate) tags: Vec<String>,
+    #[serde(deserialize_with = "strings")]
+    pub(crate) notify: Vec<String>,
+    #[serde(deserialize_with = "number")]
+    pub(crate) version: u64,
+    #[serde(deserialize_with = "moment")]
+    pub(crate) updated_at: Timestamp,
+    #[serde(default, deserialize_with = "some_moment")]
+    pub(crate) deleted_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "string_or_null")]
+    pub(crate) changed_by: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "eventID")]
+    event_id: String,
+    #[serde(rename = "eventName")]
+    event_name: String,
+    #[serde(borrow)]
+    dynamodb: Body<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body<'a> {
+    approximate_creation_date_time: f64,
+    keys: Keys,
+    #[serde(borrow)]
+    new_image: Option<&'a serde_json::value::RawValue>,
+    #[serde(borrow)]
+    old_image: Option<&'a serde_json::value::RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Keys {
+    #[serde(deserialize_with = "string")]
+    pk: String,
+    #[serde(deserialize_with = "string")]
+    sk: String,
+}
+
+impl Record {
+    /// Reads the JSON that Lambda delivers.
+    ///
+    /// # Errors
+    /// Permanent: what cannot be read now never can.
+    pub(crate) fn parse(json: &str) -> Result<Self, Failure> {
+        let envelope: Envelope = serde_json::from_str(json).map_err(unreadable)?;
+        let body = envelope.dynamodb;
+        let (existed, exists) = match envelope.event_name.as_str() {
+            "INSERT" => (false, true),
+            "MODIFY" => (true, true),
+            "REMOVE" => (true, false),
+            _ => return Err(Failure::permanent("the record has no known event name")),
+        };
+        let change = match ItemKey::parse(&body.keys.pk, &body.keys.sk) {
+            Some(ItemKey::Note { owner, id }) => {
+                let before = existed.then(|| image(body.old_image)).transpose()?;
+                let after = exists.then(|| image(body.new_image)).transpose()?;
+                Change::Note { owner, id, before, after }
+            }
+            Some(ItemKey::Attachment(key)) => Change::Attachment { key, existed, exists },
+            Some(ItemKey::Settings { .. }) => Change::Other,
+            None => return Err(Failure::permanent("the record has no known key")),
+        };
+        // Seconds since the epoch, with or without a fraction; far below where a float loses milliseconds.
+        let at = Timestamp::from_millis((body.approximate_creation_date_time * 1e3).round() as i64);
+        Ok(Self { event_id: envelope.event_id, at, change })
+    }
+}
+
+/// A record's sequence number, by which a batch is given back, whatever else is wrong with the record.
+pub(crate) fn sequence_number(json: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Record {
+        dynamodb: Body,
+    }
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(rename = "SequenceNumber")]
+        sequence_number: String,
+    }
+    let record: Record = serde_json::from_str(json).ok()?;
+    Some(record.dynamodb.sequence_number).filter(|number| !number.is_empty())
+}
+
+fn image(json: Option<&serde_json::value::RawValue>) -> Result<NoteImage, Failure> {
+    let json = json.ok_or_else(|| Failure::permanent("the record lacks an image"))?;
+    serde_json::from_str(json.get()).map_err(unreadable)
+}
+
+/// The place and kind of what is wrong; serde's own message would quote the note.
+fn unreadable(error: serde_json::Error) -> Failure {
+    let (line, column) = (error.line(), error.column());
+    Failure::permanent(format!("the record is unreadable at {line}:{column} ({:?})", error.classify()))
+}
+
+// ---- DynamoDB's JSON: every value in an object that names its type ------------------------------------------------
+
+#[derive(Deserialize)]
+struct S {
+    #[serde(rename = "S")]
+    value: String,
+}
+
+/// `{"S": …}` or `{"NULL": true}`.
+#[derive(Deserialize)]
+struct MaybeS {
+    #[serde(rename = "S")]
+    value: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct N {
+    #[serde(rename = "N")]
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct L {
+    #[serde(rename = "L")]
+    values: Vec<S>,
+}
+
+fn string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(S::deserialize(deserializer)?.value)
+}
+
+fn string_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(MaybeS::deserialize(deserializer)?.value)
+}
+
+fn strings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(L::deserialize(deserializer)?.values.into_iter().map(|s| s.value).collect())
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    N::deserialize(deserializer)?.value.parse().map_err(serde::de::Error::custom)
+}
+
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    S::deserialize(deserializer)?.value.parse().map_err(serde::de::Error::custom)
+}
+
+fn some_moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    moment(deserializer).map(Some)
+}

@@ -1,0 +1,17 @@
+//! Creates, changes and restores notes.
+#![forbid(unsafe_code)]
+
+mod save_note;
+#[cfg(test)]
+mod tests;
+
+use save_note::SaveNote;
+use shared::runtime::{self, Aws, Error};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    runtime::start_logging();
+    let handler = SaveNote::new(Aws::from_environment()?.store()?);
+    handler.store.warm_up().await;
+    shared::http::run(async |request: &_| handler.answer(request).await).await
+}

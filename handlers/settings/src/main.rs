@@ -1,0 +1,18 @@
+//! E-mail preferences and one-click unsubscribe.
+#![forbid(unsafe_code)]
+
+mod page;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use settings::SettingsHandler;
+use shared::runtime::{self, Aws, Error};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    runtime::start_logging();
+    let handler = SettingsHandler::new(Aws::from_environment()?.store()?, runtime::signing_keys()?);
+    handler.store.warm_up().await;
+    shared::http::run(async |request: &_| handler.answer(request).await).await
+}

@@ -1,0 +1,208 @@
+//! S3: `s3s` speaks the protocol and checks signatures; objects are files beside SQLite metadata.
+
+mod blobs;
+mod cors;
+mod list;
+mod meta;
+mod multipart;
+mod notify;
+mod objects;
+mod service;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use crate::sqs::{Attributes, Sqs};
+use crate::{Credentials, Fault, Faults, OpenError, Shared, lock};
+use axum::body::Body;
+use axum::response::Response;
+use blobs::Blobs;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use meta::{Committed, Meta, Notice};
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::dto::CORSRule;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Buckets and objects.
+pub(super) struct Store {
+    meta: Mutex<Meta>,
+    blobs: Blobs,
+    sqs: Arc<Sqs>,
+    shared: Arc<Shared>,
+}
+
+impl Store {
+    fn open(directory: &Path, shared: Arc<Shared>, sqs: Arc<Sqs>) -> Result<Self, OpenError> {
+        let meta = Meta::open(directory)?;
+        let blobs = Blobs::open(blobs::directory(directory), &meta.blobs()?)?;
+        let undelivered = meta.undelivered()?;
+        let store = Self {
+            meta: Mutex::new(meta),
+            blobs,
+            sqs,
+            shared,
+        };
+        // A process that was killed between a commit and its delivery: at least once, so once more.
+        store.deliver(&undelivered);
+        Ok(store)
+    }
+
+    fn meta(&self) -> MutexGuard<'_, Meta> {
+        lock(&self.meta)
+    }
+
+    /// Removes what a commit left over and notifies of it.
+    fn settle(&self, committed: &Committed) {
+        self.blobs.remove(&committed.orphans);
+        self.deliver(&committed.notices);
+    }
+
+    fn deliver(&self, notices: &[Notice]) {
+        for notice in notices {
+            if let Err(error) = self
+                .sqs
+                .deliver(&notice.queue, notice.body.clone(), Attributes::new(), None)
+            {
+                if error.status >= 500 {
+                    // It stays in the outbox for the next start.
+                    tracing::error!(queue = notice.queue, %error, "a notification could not be delivered");
+                    continue;
+                }
+                tracing::warn!(queue = notice.queue, %error, "a notification was refused");
+            }
+            if let Err(error) = self.meta().delivered(notice.id) {
+                tracing::error!(%error, "a delivered notification stays in the outbox");
+            }
+        }
+    }
+}
+
+/// The HTTP side of S3.
+pub(crate) struct Front {
+    service: S3Service,
+    store: Arc<Store>,
+}
+
+impl Front {
+    pub(crate) fn open(
+        directory: &Path,
+        shared: Arc<Shared>,
+        sqs: Arc<Sqs>,
+        credentials: Credentials,
+        faults: Arc<Faults>,
+    ) -> Result<Self, OpenError> {
+        let store = Arc::new(Store::open(directory, shared, sqs)?);
+        let mut builder = S3ServiceBuilder::new(service::Service(store.clone()));
+        builder.set_auth(Keys(credentials));
+        builder.set_access(Gate(faults));
+        Ok(Self {
+            service: builder.build(),
+            store,
+        })
+    }
+
+    /// Answers a request of S3's REST protocol, a browser's preflight included.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Response {
+        let from_browser = request.headers().contains_key(http::header::ORIGIN);
+        let rules = if from_browser {
+            self.cors_rules(request.uri().path())
+        } else {
+            Vec::new()
+        };
+        if request.method() == Method::OPTIONS {
+            return cors::preflight(&rules, request.headers());
+        }
+        let cross = cors::actual(&rules, request.method().as_str(), request.headers());
+        let lost = Lost::default();
+        let mut request = request.map(s3s::Body::http_body_unsync);
+        request.extensions_mut().insert(lost.clone());
+        let mut response = match self.service.call(request).await {
+            Ok(response) => response.map(Body::new),
+            Err(error) => {
+                tracing::error!(?error, "an S3 request failed");
+                error_xml("InternalError", "We encountered an internal error.")
+            }
+        };
+        if let Some(fault) = lock(&lost.0).take() {
+            response = error_xml(&fault.error, &fault.message());
+            *response.status_mut() =
+                StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        response.headers_mut().extend(cross);
+        if let Ok(id) = HeaderValue::try_from(crate::wire::request_id()) {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("x-amz-request-id"), id);
+        }
+        response
+    }
+
+    fn cors_rules(&self, path: &str) -> Vec<CORSRule> {
+        let bucket = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        // A bucket that does not exist, or has no rules, allows nothing.
+        self.store.cors_rules(bucket).ok().flatten().unwrap_or_default()
+    }
+}
+
+fn error_xml(code: &str, message: &str) -> Response {
+    let (code, message) = (crate::wire::escape(code), crate::wire::escape(message));
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    );
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response
+}
+
+struct Keys(Credentials);
+
+#[async_trait::async_trait]
+impl S3Auth for Keys {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        let unknown = || {
+            s3_error!(
+                InvalidAccessKeyId,
+                "The AWS Access Key Id you provided does not exist in our records."
+            )
+        };
+        (self.0)(access_key).map(SecretKey::from).ok_or_else(unknown)
+    }
+}
+
+/// The fault that a request carried out is to be answered with.
+#[derive(Clone, Default)]
+struct Lost(Arc<Mutex<Option<Fault>>>);
+
+/// Lets signed requests in, and injects faults where the operation is known.
+struct Gate(Arc<Faults>);
+
+#[async_trait::async_trait]
+impl S3Access for Gate {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if context.credentials().is_none() {
+            return Err(s3_error!(AccessDenied, "Access Denied"));
+        }
+        let Some(fault) = self.0.strike("s3", context.s3_op().name()).await else {
+            return Ok(());
+        };
+        if fault.after {
+            if let Some(lost) = context.extensions_mut().get::<Lost>() {
+                *lock(&lost.0) = Some(fault);
+            }
+            return Ok(());
+        }
+        let code = S3ErrorCode::from_bytes(fault.error.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
+        let mut error = S3Error::with_message(code, fault.message());
+        error
+            .set_status_code(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        Err(error)
+    }
+}

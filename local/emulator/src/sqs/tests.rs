@@ -1,0 +1,357 @@
+//! The semantics of queues, on a clock that the tests move.
+
+use super::*;
+use crate::Clock;
+use crate::sql::tests::Scratch;
+use chrono::TimeDelta;
+use serde_json::json;
+use std::time::Duration;
+
+struct Fixture {
+    sqs: Arc<Sqs>,
+    clock: Clock,
+    directory: Scratch,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let (directory, clock) = (Scratch::new(), Clock::default());
+        let sqs = Arc::new(Sqs::open(directory.path(), Shared::for_tests(clock.clone())).unwrap());
+        Self {
+            sqs,
+            clock,
+            directory,
+        }
+    }
+
+    /// The same directory, as a new process finds it.
+    fn reopen(self) -> Self {
+        let Self {
+            sqs,
+            clock,
+            directory,
+        } = self;
+        drop(sqs);
+        let sqs = Arc::new(Sqs::open(directory.path(), Shared::for_tests(clock.clone())).unwrap());
+        Self {
+            sqs,
+            clock,
+            directory,
+        }
+    }
+
+    fn queue(&self, name: &str, attributes: &[(&str, &str)]) {
+        let attributes = attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        self.sqs.create_queue(name, attributes, BTreeMap::new()).unwrap();
+    }
+
+    fn with_dead_letters(self) -> Self {
+        self.queue("dead", &[]);
+        let policy =
+            json!({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:dead", "maxReceiveCount": 2});
+        self.queue("work", &[("RedrivePolicy", &policy.to_string())]);
+        self
+    }
+
+    fn send(&self, queue: &str, body: &str) {
+        self.sqs
+            .send(
+                queue,
+                vec![Outgoing {
+                    body: body.to_owned(),
+                    ..Outgoing::default()
+                }],
+            )
+            .unwrap()
+            .remove(0)
+            .unwrap();
+    }
+
+    fn send_in(&self, queue: &str, group: &str, body: &str) -> Sent {
+        let outgoing = Outgoing {
+            body: body.to_owned(),
+            group: Some(group.to_owned()),
+            ..Outgoing::default()
+        };
+        self.sqs.send(queue, vec![outgoing]).unwrap().remove(0).unwrap()
+    }
+
+    async fn receive(&self, queue: &str) -> Vec<Message> {
+        self.sqs.receive(queue, 10, None, Some(0)).await.unwrap()
+    }
+
+    async fn bodies(&self, queue: &str) -> Vec<String> {
+        self.receive(queue)
+            .await
+            .iter()
+            .map(|message| message.content.body.clone())
+            .collect()
+    }
+
+    fn delete(&self, queue: &str, message: &Message) -> Result {
+        self.sqs
+            .delete(queue, &[&handle(queue, message)])
+            .unwrap()
+            .remove(0)
+    }
+}
+
+fn handle(queue: &str, message: &Message) -> String {
+    Receipt {
+        sequence: message.sequence,
+        receipt: message.receipt,
+    }
+    .encode(queue)
+}
+
+#[tokio::test]
+async fn a_received_message_is_hidden_until_its_timeout_passes_on_the_clock() {
+    let fixture = Fixture::new();
+    fixture.queue("q", &[("VisibilityTimeout", "60")]);
+    fixture.send("q", "a");
+    let first = fixture.receive("q").await.remove(0);
+    assert!(fixture.receive("q").await.is_empty());
+    fixture.clock.advance(TimeDelta::seconds(61));
+    let second = fixture.receive("q").await.remove(0);
+    assert_eq!(
+        (second.receive_count, second.first_received),
+        (2, first.first_received)
+    );
+    // The first handle went stale: it deletes nothing.
+    fixture.delete("q", &first).unwrap();
+    assert_eq!(fixture.sqs.statuses()[0].in_flight, 1);
+    fixture.delete("q", &second).unwrap();
+    assert_eq!(fixture.sqs.statuses()[0].in_flight, 0);
+}
+
+#[tokio::test]
+async fn visibility_can_be_changed_while_in_flight_only() {
+    let fixture = Fixture::new();
+    fixture.queue("q", &[]);
+    fixture.send("q", "a");
+    let message = fixture.receive("q").await.remove(0);
+    let change = |seconds| {
+        fixture
+            .sqs
+            .change_visibility("q", &[(&handle("q", &message), seconds)])
+            .unwrap()
+            .remove(0)
+    };
+    change(600).unwrap();
+    fixture.clock.advance(TimeDelta::seconds(60));
+    assert!(fixture.receive("q").await.is_empty());
+    change(0).unwrap();
+    assert_eq!(change(10).unwrap_err().code, "MessageNotInflight");
+    assert_eq!(fixture.bodies("q").await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_delayed_message_arrives_when_its_delay_is_over() {
+    let fixture = Fixture::new();
+    fixture.queue("q", &[("DelaySeconds", "900")]);
+    fixture.send("q", "a");
+    assert!(fixture.receive("q").await.is_empty());
+    assert_eq!(fixture.sqs.peek("q", 1)[0].state, "delayed");
+    assert_eq!(fixture.sqs.next_due(), fixture.sqs.statuses()[0].next_due);
+    fixture.clock.advance(TimeDelta::minutes(16));
+    assert_eq!(fixture.bodies("q").await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_long_poll_wakes_for_a_message_and_for_a_moved_clock() {
+    let fixture = Fixture::new();
+    fixture.queue("q", &[("DelaySeconds", "10")]);
+    let poll = || {
+        let sqs = fixture.sqs.clone();
+        tokio::spawn(async move { sqs.receive("q", 10, None, Some(20)).await.unwrap() })
+    };
+    let waiting = poll();
+    tokio::task::yield_now().await;
+    fixture.send("q", "a");
+    tokio::task::yield_now().await;
+    fixture.clock.advance(TimeDelta::seconds(11));
+    let received = tokio::time::timeout(Duration::from_secs(5), waiting)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(received.len(), 1);
+    // An empty one ends when the clock passes its wait, or when the service closes.
+    let waiting = poll();
+    tokio::task::yield_now().await;
+    fixture.clock.advance(TimeDelta::seconds(21));
+    assert!(
+        tokio::time::timeout(Duration::from_secs(5), waiting)
+            .await
+            .unwrap()
+            .unwrap()
+            .is_empty()
+    );
+    let waiting = poll();
+    tokio::task::yield_now().await;
+    fixture.sqs.close();
+    assert!(
+        tokio::time::timeout(Duration::from_secs(5), waiting)
+            .await
+            .unwrap()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn what_is_received_too_often_becomes_a_dead_letter_and_can_be_moved_back() {
+    let fixture = Fixture::new().with_dead_letters();
+    fixture.send("work", "poison");
+    fixture.send("work", "fine");
+    for _ in 0..2 {
+        let received = fixture.receive("work").await;
+        assert_eq!(received.len(), 2);
+        fixture.clock.advance(TimeDelta::seconds(31));
+        if received[1].receive_count == 2 {
+            fixture.delete("work", &received[1]).unwrap();
+        }
+    }
+    assert!(fixture.receive("work").await.is_empty());
+    let dead = &fixture.sqs.peek("dead", 10)[0];
+    assert_eq!((dead.body.as_str(), dead.receive_count), ("poison", 0));
+    assert_eq!(
+        dead.attributes["DeadLetterQueueSourceArn"],
+        "arn:aws:sqs:us-east-1:123456789012:work"
+    );
+    fixture
+        .sqs
+        .move_messages("arn:aws:sqs:us-east-1:123456789012:dead", None)
+        .unwrap();
+    assert_eq!(fixture.bodies("work").await, ["poison"]);
+    assert_eq!(
+        fixture
+            .sqs
+            .move_tasks("arn:aws:sqs:us-east-1:123456789012:dead", 1)[0]
+            .moved,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_fifo_group_waits_for_its_message_in_flight() {
+    let fixture = Fixture::new();
+    fixture.queue(
+        "q.fifo",
+        &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")],
+    );
+    for (group, body) in [("g", "g1"), ("g", "g2"), ("h", "h1")] {
+        fixture.send_in("q.fifo", group, body);
+    }
+    let first = fixture
+        .sqs
+        .receive("q.fifo", 1, None, Some(0))
+        .await
+        .unwrap()
+        .remove(0);
+    assert_eq!(first.content.body, "g1");
+    assert_eq!(fixture.bodies("q.fifo").await, ["h1"]);
+    fixture.delete("q.fifo", &first).unwrap();
+    assert_eq!(fixture.bodies("q.fifo").await, ["g2"]);
+    // Its timeout passes: it is next again, and its old handle is refused.
+    let (again, now) = (fixture.sqs.peek("q.fifo", 1), fixture.clock.now());
+    assert!(again[0].sent_at <= now);
+    fixture.clock.advance(TimeDelta::seconds(31));
+    assert_eq!(fixture.bodies("q.fifo").await, ["g2", "h1"]);
+}
+
+#[tokio::test]
+async fn a_fifo_queue_recognises_a_repeat_for_five_minutes_even_across_a_restart() {
+    let fixture = Fixture::new();
+    fixture.queue(
+        "q.fifo",
+        &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")],
+    );
+    let first = fixture.send_in("q.fifo", "g", "a");
+    let fixture = fixture.reopen();
+    let repeat = fixture.send_in("q.fifo", "g", "a");
+    assert_eq!((repeat.id, repeat.sequence), (first.id, first.sequence));
+    fixture.clock.advance(TimeDelta::minutes(6));
+    fixture.send_in("q.fifo", "g", "a");
+    assert_eq!(fixture.bodies("q.fifo").await, ["a", "a"]);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_messages_handles_and_deadlines() {
+    let fixture = Fixture::new().with_dead_letters();
+    for body in ["a", "b"] {
+        fixture.send("work", body);
+    }
+    let received = fixture
+        .sqs
+        .receive("work", 1, Some(100), Some(0))
+        .await
+        .unwrap()
+        .remove(0);
+    let fixture = fixture.reopen();
+    let status = fixture
+        .sqs
+        .statuses()
+        .into_iter()
+        .find(|status| status.name == "work")
+        .unwrap();
+    assert_eq!((status.visible, status.in_flight), (1, 1));
+    assert_eq!(status.next_due.unwrap().timestamp_millis(), received.due);
+    fixture.delete("work", &received).unwrap();
+    fixture.clock.advance(TimeDelta::seconds(101));
+    assert_eq!(fixture.bodies("work").await, ["b"]);
+}
+
+#[tokio::test]
+async fn messages_are_kept_for_as_long_as_the_queue_says() {
+    let fixture = Fixture::new();
+    fixture.queue("q", &[("MessageRetentionPeriod", "3600")]);
+    fixture.send("q", "a");
+    fixture.clock.advance(TimeDelta::minutes(61));
+    fixture.send("q", "b");
+    assert_eq!(fixture.bodies("q").await, ["b"]);
+    assert_eq!(fixture.reopen().sqs.peek("q", 10).len(), 1);
+}
+
+#[test]
+fn limits_are_kept() {
+    let fixture = Fixture::new();
+    fixture.queue("q", &[("MaximumMessageSize", "1024")]);
+    fixture.queue("q.fifo", &[("FifoQueue", "true")]);
+    let refused = |queue: &str, outgoing| {
+        fixture
+            .sqs
+            .send(queue, vec![outgoing])
+            .unwrap()
+            .remove(0)
+            .unwrap_err()
+            .code
+    };
+    let body = |body: String| Outgoing {
+        body,
+        ..Outgoing::default()
+    };
+    assert_eq!(refused("q", body("x".repeat(1025))), "InvalidParameterValue");
+    assert_eq!(refused("q", body("\u{1}".to_owned())), "InvalidMessageContents");
+    assert_eq!(refused("q", body(String::new())), "MissingParameter");
+    assert_eq!(refused("q.fifo", body("no group".to_owned())), "MissingParameter");
+    assert_eq!(
+        fixture.sqs.send("none", vec![]).unwrap_err().code,
+        "QueueDoesNotExist"
+    );
+    let again = fixture
+        .sqs
+        .create_queue("q", settings::Raw::new(), BTreeMap::new());
+    assert!(again.is_ok());
+    let other = settings::Raw::from([("VisibilityTimeout".to_owned(), "1".to_owned())]);
+    assert_eq!(
+        fixture
+            .sqs
+            .create_queue("q", other, BTreeMap::new())
+            .unwrap_err()
+            .code,
+        "QueueNameExists"
+    );
+}

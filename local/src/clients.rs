@@ -1,0 +1,118 @@
+//! The AWS SDK's clients for one endpoint, over one HTTP client that all of them share.
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use std::time::Duration;
+
+/// An endpoint that is being started needs a moment; one that is gone should be told of soon.
+const ATTEMPTS: u32 = 4;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Above the 20 s that an SQS long poll may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why no clients could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("AWS_CA_BUNDLE names {path}, which cannot be read: {source}")]
+    CertificateFile { path: String, source: std::io::Error },
+    #[error("AWS_CA_BUNDLE cannot be used: {0}")]
+    Certificates(String),
+}
+
+/// A client of each data service. Clones share connections.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    pub streams: aws_sdk_dynamodbstreams::Client,
+    pub s3: aws_sdk_s3::Client,
+    pub sqs: aws_sdk_sqs::Client,
+    pub ses: aws_sdk_ses::Client,
+    pub sns: aws_sdk_sns::Client,
+}
+
+impl Clients {
+    /// Clients for everything behind the endpoint at `url`, for example `http://127.0.0.1:4566`.
+    ///
+    /// # Errors
+    /// When `AWS_CA_BUNDLE` is set and unusable.
+    pub fn new(url: &str, region: &str, credentials: Credentials) -> Result<Self, ClientError> {
+        let config = SdkConfig::builder()
+            // Pinned: an update of the SDK must not change how this host behaves.
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(region.to_owned()))
+            .endpoint_url(url)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http_client()?)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .build(),
+            )
+            // A loopback endpoint that is paused (a debugger, a moved clock) is not a broken one.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
+        // Host names like bucket.127.0.0.1 lead nowhere.
+        let s3 = aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(true)
+            .build();
+        Ok(Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            streams: aws_sdk_dynamodbstreams::Client::new(&config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            sqs: aws_sdk_sqs::Client::new(&config),
+            ses: aws_sdk_ses::Client::new(&config),
+            sns: aws_sdk_sns::Client::new(&config),
+        })
+    }
+}
+
+/// Speaks HTTP and HTTPS. `AWS_CA_BUNDLE` takes the place of the system's certificates, as everywhere with AWS.
+fn http_client() -> Result<SharedHttpClient, ClientError> {
+    let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
+        return Ok(builder.build_https());
+    };
+    let pem = std::fs::read(&path).map_err(|source| ClientError::CertificateFile {
+        path: path.to_string_lossy().into_owned(),
+        source,
+    })?;
+    let store = TrustStore::empty().with_pem_certificate(pem);
+    let context = TlsContext::builder().with_trust_store(store).build();
+    let context = context.map_err(|error| ClientError::Certificates(error.to_string()))?;
+    Ok(builder.tls_context(context).build_https())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_reaches_a_plain_endpoint() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answer = || async {
+            (
+                [("content-type", "application/x-amz-json-1.0")],
+                r#"{"QueueUrls":["u"]}"#,
+            )
+        };
+        let app = axum::Router::new().route("/", axum::routing::post(answer));
+        let server = tokio::spawn(async move { axum::serve(listener, app).await });
+        let credentials = Credentials::from_keys("a", "b", None);
+        let clients = Clients::new(&url, "us-east-1", credentials).unwrap();
+        let queues = clients.sqs.list_queues().send().await.unwrap();
+        assert_eq!(queues.queue_urls(), ["u"]);
+        server.abort();
+    }
+}

@@ -1,0 +1,107 @@
+//! Credentials of the laptop cloud: one key for the host, one for people, one for each function; and generated secrets.
+
+use crate::state::{State, StateError};
+use crate::template::SecretSpec;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The key that people give to their AWS tools; known to all, and good for the loopback alone.
+pub const DEVELOPER: &str = "local";
+const HOST: &str = "host";
+
+/// An access key and its secret.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub session_token: Option<String>,
+}
+
+impl Keys {
+    /// As an environment has them.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        let mut variables = BTreeMap::from([
+            ("AWS_ACCESS_KEY_ID".to_owned(), self.access_key_id.clone()),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), self.secret_access_key.clone()),
+        ]);
+        if let Some(token) = &self.session_token {
+            variables.insert("AWS_SESSION_TOKEN".to_owned(), token.clone());
+        }
+        variables
+    }
+}
+
+/// Gives out keys whose secrets follow from their ids, so that nothing is to be stored for each.
+#[derive(Clone)]
+pub struct Issuer {
+    master: Arc<str>,
+    /// With another endpoint its own credentials go to everyone.
+    foreign: Option<Keys>,
+}
+
+impl Issuer {
+    /// Reads or makes the master secret; for another endpoint, reads the usual environment variables.
+    pub fn open(state: &State, for_another_endpoint: bool) -> Result<Self, StateError> {
+        let master = match state.get::<String>("secret", "credentials")? {
+            Some(master) => master,
+            None => {
+                let master = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+                state.put("secret", "credentials", &master)?;
+                master
+            }
+        };
+        Ok(Self { master: master.into(), foreign: for_another_endpoint.then(from_environment) })
+    }
+
+    pub fn host(&self) -> Keys {
+        self.keys(HOST)
+    }
+
+    pub fn of_function(&self, name: &str) -> Keys {
+        self.keys(name)
+    }
+
+    fn keys(&self, id: &str) -> Keys {
+        self.foreign.clone().unwrap_or_else(|| Keys {
+            access_key_id: id.to_owned(),
+            secret_access_key: secret_of(&self.master, id),
+            session_token: None,
+        })
+    }
+
+    /// What the embedded services look secrets up by.
+    pub fn resolver(&self) -> emulator::Credentials {
+        let master = self.master.clone();
+        Arc::new(move |id| {
+            Some(if id == DEVELOPER { DEVELOPER.to_owned() } else { secret_of(&master, id) })
+        })
+    }
+}
+
+fn secret_of(master: &str, id: &str) -> String {
+    // HMAC takes keys of any length.
+    let mut mac = Hmac::<Sha256>::new_from_slice(master.as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
+    mac.update(id.as_bytes());
+    mac.finalize().into_bytes()[..20].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_environment() -> Keys {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Keys {
+        access_key_id: variable("AWS_ACCESS_KEY_ID").unwrap_or_else(|| "test".to_owned()),
+        secret_access_key: variable("AWS_SECRET_ACCESS_KEY").unwrap_or_else(|| "test".to_owned()),
+        session_token: variable("AWS_SESSION_TOKEN"),
+    }
+}
+
+/// The value of a template's secret: made once, and the same from then on.
+pub fn secret(state: &State, logical_id: &str, spec: SecretSpec) -> Result<String, StateError> {
+    if let Some(value) = state.get::<String>("secret", logical_id)? {
+        return Ok(value);
+    }
+    let value = spec.generate();
+    state.put("secret", logical_id, &value)?;
+    Ok(value)
+}

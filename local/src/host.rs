@@ -1,0 +1,263 @@
+//! Puts the laptop cloud together, runs it, and takes it down.
+
+use crate::app::App;
+use crate::cli::Cli;
+use crate::clients::Clients;
+use crate::control::{self, Control};
+use crate::http_api::{Gateway, Verifier};
+use crate::identity::Identity;
+use crate::lambda::{self, Lambda};
+use crate::sources::{self, Sources};
+use crate::state::State;
+use crate::{build, credentials, greeting, provision, template};
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use chrono::TimeDelta;
+use emulator::{Clock, Emulator};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// The account that everything local belongs to, as emulators commonly have it.
+pub const ACCOUNT: &str = "000000000000";
+pub const REGION: &str = "us-east-1";
+/// The name of the one stack.
+const STACK: &str = "notes";
+
+/// Why the host does not run. The texts are for people at a terminal.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// A directory that is the host's alone, and gone with it when it is ephemeral.
+struct Data {
+    path: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+    _lock: std::fs::File,
+}
+
+impl Data {
+    fn open(cli: &Cli) -> Result<Self, Error> {
+        let temporary = if cli.ephemeral { Some(tempfile::tempdir()?) } else { None };
+        let path = temporary.as_ref().map_or_else(|| cli.data.clone(), |directory| directory.path().to_owned());
+        std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let lock = std::fs::File::create(path.join("lock"))?;
+        lock.try_lock()
+            .map_err(|_| format!("{} is in use by another host; stop it, or choose --data", path.display()))?;
+        Ok(Self { path: std::path::absolute(&path)?, _temporary: temporary, _lock: lock })
+    }
+}
+
+/// The data services: embedded, or whatever answers at `--endpoint`.
+struct DataServices {
+    url: String,
+    emulator: Option<Emulator>,
+    server: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+pub async fn run(cli: Cli) -> Result<(), Error> {
+    let data = Data::open(&cli)?;
+    let state = State::open(&data.path)?;
+    let offset: i64 = state.get(control::CLOCK.0, control::CLOCK.1)?.unwrap_or_default();
+    let clock = Clock::with_offset(TimeDelta::milliseconds(offset));
+
+    let listener = listen(cli.port).await?;
+    let address = listener.local_addr()?;
+    let api_url = format!("http://127.0.0.1:{}", address.port());
+    let issuer = format!("{api_url}/_local/identity");
+
+    let credentials = credentials::Issuer::open(&state, cli.endpoint.is_some())?;
+    let (stop_services, services_stopped) = watch::channel(false);
+    let services = start_services(&cli, &data.path, address.port(), &clock, &credentials, services_stopped).await?;
+
+    let clients = Clients::new(&services.url, REGION, &credentials.host());
+    let mut app = load(&cli, &state, &services.url, &issuer, &api_url)?;
+    let executables = build::build(&app.functions, cli.release_handlers).await?;
+    let provisioned = provision::provision(&app, &clients).await?;
+    provisioned.substitute(&mut app);
+
+    let lambda = start_lambda(&app, executables, &services.url, &credentials, &clock, &data.path, cli.seed);
+    let identity = Arc::new(Identity::open(&state, issuer, clock.clone())?);
+    let sources = Arc::new(Sources::start(
+        &app,
+        sources::Context {
+            invoke: Arc::new(lambda.clone()),
+            streams: clients.streams.clone(),
+            sqs: clients.sqs.clone(),
+            queue_urls: provisioned.queue_urls.clone(),
+            stream_arns: provisioned.stream_arns.clone(),
+            clock: clock.clone(),
+            state: state.clone(),
+            changes: services.emulator.as_ref().map(Emulator::changes),
+            seed: cli.seed,
+        },
+    )?);
+
+    let gateway = match &app.http_api {
+        Some(api) => {
+            let verifier = Verifier::new(identity.clone(), clock.clone());
+            Some(Gateway::new(api.clone(), lambda.clone(), verifier, clock.clone())?)
+        }
+        None => None,
+    };
+    let control = Arc::new(Control {
+        lambda: lambda.clone(),
+        sources: sources.clone(),
+        identity,
+        emulator: services.emulator.clone(),
+        clients,
+        clock,
+        state,
+        api_url: api_url.clone(),
+        endpoint_url: services.url.clone(),
+        app,
+    });
+    let (stop_api, api_stopped) = watch::channel(false);
+    let server = tokio::spawn(serve(listener, control.clone(), gateway, api_stopped));
+
+    if let Some(path) = &cli.ready_file {
+        greeting::write_ready_file(path, &api_url, &services.url, REGION)?;
+    }
+    greeting::print(&control, &data.path, cli.ephemeral);
+
+    interrupted().await?;
+    greeting::stopping();
+    // From the outside in: no new requests, no new events, no invocations, then the data.
+    stop_api.send_replace(true);
+    // Event streams to open pages never end by themselves, so this is bounded.
+    let drained = tokio::time::timeout(std::time::Duration::from_secs(2), server).await;
+    tracing::debug!(in_time = drained.is_ok(), "requests drained");
+    sources.shutdown().await;
+    lambda.shutdown().await;
+    stop_services.send_replace(true);
+    if let Some(server) = services.server {
+        let stopped = tokio::time::timeout(std::time::Duration::from_secs(2), server).await;
+        tracing::debug!(in_time = stopped.is_ok(), "data services stopped");
+    }
+    Ok(())
+}
+
+async fn listen(port: u16) -> Result<TcpListener, Error> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(|error| format!("port {port} cannot be had: {error}; choose another with --port").into())
+}
+
+async fn start_services(
+    cli: &Cli,
+    data: &Path,
+    api_port: u16,
+    clock: &Clock,
+    credentials: &credentials::Issuer,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<DataServices, Error> {
+    if let Some(url) = &cli.endpoint {
+        return Ok(DataServices { url: url.trim_end_matches('/').to_owned(), emulator: None, server: None });
+    }
+    // Next to the API where that is free, so that the address is the same tomorrow.
+    let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, api_port.wrapping_add(1))).await {
+        Ok(listener) if cli.port != 0 => listener,
+        _ => listen(0).await?,
+    };
+    let url = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
+    let emulator = Emulator::open(emulator::Options {
+        directory: data.to_owned(),
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+        clock: clock.clone(),
+        credentials: credentials.resolver(),
+    })?;
+    emulator.faults().reseed(cli.seed);
+    let server = tokio::spawn(emulator.clone().serve(listener, async move {
+        // An error means that the host is gone, which is a reason to stop too.
+        let result = stopped.wait_for(|stop| *stop).await;
+        tracing::debug!(ordered = result.is_ok(), "data services stop");
+    }));
+    Ok(DataServices { url, emulator: Some(emulator), server: Some(server) })
+}
+
+fn load(cli: &Cli, state: &State, endpoint: &str, issuer: &str, api_url: &str) -> Result<App, Error> {
+    let settings = template::Settings {
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+        stack_name: STACK.to_owned(),
+        endpoint: endpoint.to_owned(),
+        parameters: cli.parameter.iter().cloned().collect::<BTreeMap<_, _>>(),
+        local_issuer: issuer.to_owned(),
+        api_url: api_url.to_owned(),
+        secret: &|id, spec| credentials::secret(state, id, spec),
+    };
+    Ok(template::load(&cli.template, &settings)?)
+}
+
+fn start_lambda(
+    app: &App,
+    mut executables: BTreeMap<String, PathBuf>,
+    endpoint: &str,
+    credentials: &credentials::Issuer,
+    clock: &Clock,
+    data: &Path,
+    seed: u64,
+) -> Lambda {
+    let functions = app
+        .functions
+        .iter()
+        .filter_map(|function| Some((function.clone(), executables.remove(&function.name)?)))
+        .collect();
+    let (endpoint, credentials) = (endpoint.to_owned(), credentials.clone());
+    let environment = move |function: &crate::app::Function| {
+        let mut variables = BTreeMap::from([("AWS_ENDPOINT_URL".to_owned(), endpoint.clone())]);
+        variables.extend(credentials.of_function(&function.name).variables());
+        variables
+    };
+    Lambda::new(
+        functions,
+        lambda::Options {
+            clock: clock.clone(),
+            region: REGION.to_owned(),
+            max_environments: (2 * std::thread::available_parallelism().map_or(2, usize::from)).clamp(4, 16),
+            environment: Arc::new(environment),
+            log: data.join("logs"),
+            seed,
+        },
+    )
+}
+
+async fn serve(
+    listener: TcpListener,
+    control: Arc<Control>,
+    gateway: Option<Gateway>,
+    mut stopped: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let mut router: Router = control::router(control);
+    if let Some(gateway) = gateway {
+        let gateway = Arc::new(gateway);
+        router = router.fallback(move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
+            let gateway = gateway.clone();
+            async move { gateway.handle(request, peer).await }
+        });
+    }
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(axum::serve::ListenerExt::tap_io(listener, |stream| {
+        // Small answers are not held back; without this the page is slow and nothing breaks.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+    }), service)
+    .with_graceful_shutdown(async move {
+        let result = stopped.wait_for(|stop| *stop).await;
+        tracing::debug!(ordered = result.is_ok(), "api stops");
+    })
+    .await
+}
+
+async fn interrupted() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,12 @@
+//! The laptop cloud: one process that runs a SAM template with the same handler binaries that are deployed.
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod build;
+pub mod cli;
+pub mod clients;
+pub mod lambda;
+pub mod provision;
+pub mod sources;
+pub mod state;
+pub mod template;

@@ -1,0 +1,117 @@
+//! Makes the tables, queues, topics, buckets and e-mail identities of an application, wherever its data services are.
+//! What is there already stays as it is, with all that it holds; only settings that can change are brought up to date.
+
+mod buckets;
+mod mail;
+mod queues;
+mod tables;
+
+use crate::app::App;
+use crate::clients::Clients;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use std::collections::BTreeMap;
+
+/// What is only known once it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provisioned {
+    /// The ARN of each table's stream, by table name; tables without one are not in it.
+    pub stream_arns: BTreeMap<String, String>,
+    /// By queue name.
+    pub queue_urls: BTreeMap<String, String>,
+}
+
+/// What could not be made, and what the endpoint said.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {problem}")]
+pub struct ProvisionError {
+    what: String,
+    problem: String,
+}
+
+impl ProvisionError {
+    fn new(what: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// For an answer of the SDK.
+    fn sdk<E: std::error::Error>(what: &str) -> impl FnOnce(E) -> Self {
+        move |error| Self::new(what, DisplayErrorContext(&error).to_string())
+    }
+}
+
+/// Makes everything that is not there yet. Safe to repeat.
+///
+/// # Errors
+/// The first thing that could not be made.
+pub async fn provision(app: &App, clients: &Clients) -> Result<Provisioned, ProvisionError> {
+    // Buckets tell queues and topics tell queues, so queues come first.
+    let queue_urls = queues::provision(&app.queues, &clients.sqs).await?;
+    let stream_arns = tables::provision(&app.tables, &clients.dynamodb).await?;
+    mail::topics(app, &clients.sns).await?;
+    for bucket in &app.buckets {
+        buckets::provision(bucket, &clients.s3).await?;
+    }
+    mail::identities(app, &clients.ses).await?;
+    Ok(Provisioned {
+        stream_arns,
+        queue_urls,
+    })
+}
+
+impl Provisioned {
+    /// Puts the queues' real URLs where the template could only foresee them: in functions' environments and in
+    /// outputs. Endpoints differ in how they write them.
+    pub fn substitute(&self, app: &mut App) {
+        for queue in &mut app.queues {
+            let Some(real) = self
+                .queue_urls
+                .get(&queue.name)
+                .filter(|real| **real != queue.url)
+            else {
+                continue;
+            };
+            let environments = app
+                .functions
+                .iter_mut()
+                .flat_map(|function| function.environment.values_mut());
+            for value in environments.chain(app.outputs.values_mut()) {
+                // Only whole values: one queue's URL may be the beginning of another's.
+                if *value == queue.url {
+                    value.clone_from(real);
+                }
+            }
+            queue.url.clone_from(real);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreseen_urls_give_way_to_real_ones() {
+        let queue = crate::app::Queue {
+            name: "q".to_owned(),
+            arn: String::new(),
+            url: "http://a/1/q".to_owned(),
+            attributes: BTreeMap::new(),
+        };
+        let outputs = BTreeMap::from([("Url".to_owned(), "http://a/1/q".to_owned())]);
+        let mut app = App {
+            queues: vec![queue],
+            outputs,
+            ..App::default()
+        };
+        let queue_urls = BTreeMap::from([("q".to_owned(), "http://b/2/q".to_owned())]);
+        Provisioned {
+            queue_urls,
+            ..Provisioned::default()
+        }
+        .substitute(&mut app);
+        assert_eq!(app.outputs["Url"], "http://b/2/q");
+    }
+}

@@ -1,0 +1,406 @@
+//! SQS event source mappings (Lambda developer guide, "Using Lambda with Amazon SQS"): receives messages, gathers them to
+//! batches, and deletes what succeeded. What failed is left alone and reappears when its visibility timeout ends.
+
+use super::activity::{Activity, Alarm, Busy, Meter, lock};
+use super::backoff::Backoff;
+use super::endpoint::{Message, QueueClient};
+use super::filters::Filters;
+use super::invoke::Invoke;
+use super::lanes::PAYLOAD_LIMIT;
+use super::queue_event;
+use super::responses::{Verdict, judge};
+use crate::lambda::{Outcome, Source};
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use emulator::Clock;
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// What SQS takes and gives in one call.
+const CALL_LIMIT: usize = 10;
+/// Batches of one mapping in flight without `MaximumConcurrency`: where AWS starts.
+const DEFAULT_CONCURRENCY: usize = 5;
+/// Invocations of a batch that is throttled, before its messages go back to the queue.
+const TRIES_WHEN_THROTTLED: u32 = 5;
+/// Tries to delete messages that were processed; after that they are delivered again.
+const TRIES_TO_DELETE: u32 = 4;
+/// How long a receive waits for a message where the endpoint gives no hint. Short, because nobody can ask whether all is
+/// idle meanwhile.
+const WAIT_WITHOUT_HINTS: u32 = 1;
+
+/// One event source mapping and everything it works with.
+pub(super) struct Mapping {
+    pub(super) function: String,
+    pub(super) url: String,
+    pub(super) queue_arn: String,
+    pub(super) batch_size: usize,
+    pub(super) window: TimeDelta,
+    pub(super) report: bool,
+    pub(super) concurrency: usize,
+    pub(super) filters: Filters,
+    pub(super) seed: u64,
+
+    pub(super) queues: Arc<dyn QueueClient>,
+    pub(super) invoke: Arc<dyn Invoke>,
+    pub(super) clock: Clock,
+    pub(super) changes: Option<watch::Receiver<u64>>,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) activity: Arc<Activity>,
+    pub(super) meter: Meter,
+    /// Messages received and not yet in a batch, and when they will be.
+    pub(super) gathered: Mutex<(usize, Option<DateTime<Utc>>)>,
+    /// Throttled batches in a row.
+    pub(super) throttles: AtomicU32,
+}
+
+/// `MaximumConcurrency` of a mapping, or where AWS starts.
+pub(super) fn concurrency(maximum: Option<u32>) -> usize {
+    maximum
+        .and_then(|most| usize::try_from(most).ok())
+        .unwrap_or(DEFAULT_CONCURRENCY)
+        .clamp(1, 1_000)
+}
+
+/// A message with its record in the event.
+#[derive(Debug)]
+struct Held {
+    id: String,
+    receipt_handle: String,
+    json: String,
+}
+
+/// What is done with the messages of a batch, by their places in it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Settlement {
+    delete: Vec<usize>,
+    /// Given back early: the function was not invoked.
+    release: Vec<usize>,
+}
+
+/// The rule itself: what the function did not fail is deleted, what it failed is left to its visibility timeout.
+fn settle(size: usize, verdict: &Verdict) -> Settlement {
+    match verdict {
+        Verdict::Succeeded => Settlement {
+            delete: (0..size).collect(),
+            ..Settlement::default()
+        },
+        Verdict::Partly(failed) => {
+            let delete = (0..size)
+                .filter(|place| failed.binary_search(place).is_err())
+                .collect();
+            Settlement {
+                delete,
+                ..Settlement::default()
+            }
+        }
+        Verdict::Failed(_) => Settlement::default(),
+        Verdict::Throttled => Settlement {
+            release: (0..size).collect(),
+            ..Settlement::default()
+        },
+    }
+}
+
+impl Mapping {
+    /// Runs until told to stop; batches under way end, gathered messages go back to the queue.
+    pub(super) async fn run(self: Arc<Self>) {
+        let alarm = Alarm::new(self.clock.clone(), self.changes.clone(), self.stop.clone());
+        let poller = Poller {
+            permits: Arc::new(Semaphore::new(self.concurrency)),
+            alarm,
+            held: Vec::new(),
+            since: None,
+            errors: 0,
+            not_before: None,
+            backoff: Backoff::of_streams(self.seed),
+            batches: 0,
+            running: JoinSet::new(),
+            mapping: self,
+        };
+        poller.run().await;
+    }
+
+    /// Whether there is no message that could be taken now. Call while takers are held off.
+    pub(super) async fn idle(&self) -> bool {
+        let (gathered, due) = *lock(&self.gathered);
+        if gathered > 0 && due.is_none_or(|due| due <= self.clock.now()) {
+            return false;
+        }
+        self.queues
+            .visible(&self.url)
+            .await
+            .is_ok_and(|visible| visible == 0)
+    }
+
+    async fn process(self: Arc<Self>, batch: Vec<Held>, mut backoff: Backoff) {
+        let identifiers: Vec<&str> = batch.iter().map(|held| held.id.as_str()).collect();
+        let outcome = self.invoke(&batch, &mut backoff).await;
+        let verdict = judge(outcome, self.report, &identifiers);
+        match &verdict {
+            Verdict::Succeeded => self.meter.settled(batch.len()),
+            Verdict::Partly(failed) => {
+                self.meter
+                    .failed(&format!("{} of {} messages failed", failed.len(), batch.len()));
+            }
+            Verdict::Failed(failure) => self.meter.failed(&failure.message),
+            Verdict::Throttled => self.meter.failed("throttled"),
+        }
+        let settlement = settle(batch.len(), &verdict);
+        let handles = |places: &[usize]| -> Vec<String> {
+            places
+                .iter()
+                .filter_map(|place| batch.get(*place))
+                .map(|held| held.receipt_handle.clone())
+                .collect()
+        };
+        self.delete(&handles(&settlement.delete)).await;
+        self.release(&handles(&settlement.release), &mut backoff).await;
+    }
+
+    /// Invokes, and again a few times when throttled, so that a moment's shortage does not count as a receive.
+    async fn invoke(&self, batch: &[Held], backoff: &mut Backoff) -> Outcome {
+        let mut payload = String::from(r#"{"Records":["#);
+        for (place, held) in batch.iter().enumerate() {
+            payload.push_str(if place == 0 { "" } else { "," });
+            payload.push_str(&held.json);
+        }
+        payload.push_str("]}");
+        let payload = Bytes::from(payload);
+        let mut tries = 0;
+        loop {
+            let outcome = self
+                .invoke
+                .invoke(&self.function, payload.clone(), Source::Queue, batch.len())
+                .await;
+            tries += 1;
+            let stopping = *self.stop.borrow();
+            if outcome != Outcome::Throttled || tries >= TRIES_WHEN_THROTTLED || stopping {
+                return outcome;
+            }
+            self.clock.sleep(backoff.delay(tries)).await;
+        }
+    }
+
+    async fn delete(&self, handles: &[String]) {
+        for some in handles.chunks(CALL_LIMIT) {
+            let call = || self.queues.delete(&self.url, some);
+            if let Err(reason) = self.insist(call).await {
+                self.meter
+                    .troubled(&format!("processed messages could not be deleted: {reason}"));
+            }
+        }
+    }
+
+    /// Gives messages back that the function never saw, later the longer it has been throttled.
+    async fn release(&self, handles: &[String], backoff: &mut Backoff) {
+        if handles.is_empty() {
+            self.throttles.store(0, Ordering::Relaxed);
+            return;
+        }
+        let throttles = self.throttles.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let seconds = backoff
+            .delay(throttles.saturating_add(1))
+            .num_seconds()
+            .clamp(1, 30);
+        let seconds = u32::try_from(seconds).unwrap_or(1);
+        for some in handles.chunks(CALL_LIMIT) {
+            // Where this fails the visibility timeout gives them back.
+            if let Err(error) = self.queues.change_visibility(&self.url, some, seconds).await {
+                self.meter.troubled(&error.to_string());
+            }
+        }
+    }
+
+    async fn insist<F, R>(&self, call: F) -> Result<(), String>
+    where
+        F: Fn() -> R,
+        R: Future<Output = Result<(), super::endpoint::EndpointError>>,
+    {
+        let mut backoff = Backoff::new(TimeDelta::milliseconds(100), TimeDelta::seconds(2), self.seed);
+        let mut tries = 0;
+        loop {
+            let Err(error) = call().await else { return Ok(()) };
+            tries += 1;
+            if tries >= TRIES_TO_DELETE {
+                return Err(error.to_string());
+            }
+            self.clock.sleep(backoff.delay(tries)).await;
+        }
+    }
+}
+
+/// The one task that receives for a mapping.
+struct Poller {
+    mapping: Arc<Mapping>,
+    alarm: Alarm,
+    permits: Arc<Semaphore>,
+    /// Received, waiting for the batch to fill or the window to end.
+    held: Vec<Held>,
+    since: Option<DateTime<Utc>>,
+    errors: u32,
+    not_before: Option<DateTime<Utc>>,
+    backoff: Backoff,
+    batches: u64,
+    running: JoinSet<()>,
+}
+
+impl Poller {
+    async fn run(mut self) {
+        while let Some(permit) = self.permit().await {
+            let mut permit = Some(permit);
+            while permit.is_some() && !self.alarm.stopping() {
+                self.alarm.look();
+                let found = self.take(&mut permit).await;
+                while self.running.try_join_next().is_some() {}
+                if found {
+                    self.alarm.found();
+                } else if permit.is_some() {
+                    let due = [self.due(), self.not_before].into_iter().flatten().min();
+                    self.alarm.quiet(due).await;
+                }
+            }
+        }
+        self.give_back().await;
+        while self.running.join_next().await.is_some() {}
+    }
+
+    /// The right to run one more batch; `None` when the host stops.
+    async fn permit(&mut self) -> Option<OwnedSemaphorePermit> {
+        let mut stop = self.mapping.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => None,
+            permit = self.permits.clone().acquire_owned() => permit.ok(),
+        }
+    }
+
+    /// When the window of the gathered messages ends.
+    fn due(&self) -> Option<DateTime<Utc>> {
+        self.since.map(|since| since + self.mapping.window)
+    }
+
+    /// Receives once, and starts a batch if one is ready; whether anything was received.
+    async fn take(&mut self, permit: &mut Option<OwnedSemaphorePermit>) -> bool {
+        let mapping = self.mapping.clone();
+        let room = mapping.batch_size.saturating_sub(self.held.len()).min(CALL_LIMIT);
+        let waits = self
+            .not_before
+            .is_some_and(|not_before| not_before > mapping.clock.now());
+        // Held until what was received is counted as gathered or as in flight.
+        let taking = mapping.activity.taking().await;
+        let wait = if mapping.changes.is_some() || !self.held.is_empty() {
+            0
+        } else {
+            WAIT_WITHOUT_HINTS
+        };
+        let mut found = false;
+        let mut unwanted = Vec::new();
+        if room > 0 && !waits {
+            match mapping.queues.receive(&mapping.url, room, wait).await {
+                Ok(messages) => {
+                    found = !messages.is_empty();
+                    unwanted = self.gather(messages);
+                }
+                Err(error) => self.failed_receive(&error.to_string()),
+            }
+        }
+        if let Some(batch) = self.form() {
+            self.batches += 1;
+            let backoff = Backoff::new(
+                TimeDelta::milliseconds(100),
+                TimeDelta::seconds(30),
+                mapping.seed ^ self.batches,
+            );
+            let busy = mapping.activity.begin();
+            self.running
+                .spawn(process(mapping.clone(), batch, backoff, permit.take(), busy));
+        }
+        *lock(&mapping.gathered) = (self.held.len(), self.due());
+        mapping.meter.holds(self.held.len(), self.due());
+        drop(taking);
+        mapping.delete(&unwanted).await;
+        found
+    }
+
+    /// Takes messages that pass the filters; gives the receipt handles of those that no pattern matches.
+    fn gather(&mut self, messages: Vec<Message>) -> Vec<String> {
+        if self.errors > 0 {
+            self.mapping.meter.recovered();
+        }
+        (self.errors, self.not_before) = (0, None);
+        let mut unwanted = Vec::new();
+        for message in messages {
+            let record = queue_event::record(&message, &self.mapping.queue_arn);
+            let json = record.to_string();
+            if !self.mapping.filters.is_empty() && !self.mapping.filters.pass(&queue_event::filtered(record))
+            {
+                unwanted.push(message.receipt_handle);
+                continue;
+            }
+            self.since.get_or_insert_with(|| self.mapping.clock.now());
+            self.held.push(Held {
+                id: message.id,
+                receipt_handle: message.receipt_handle,
+                json,
+            });
+        }
+        unwanted
+    }
+
+    fn failed_receive(&mut self, reason: &str) {
+        self.mapping.meter.troubled(reason);
+        self.errors = self.errors.saturating_add(1);
+        self.not_before = Some(self.mapping.clock.now() + self.backoff.delay(self.errors));
+    }
+
+    /// A batch, when the count or the payload limit is reached or the window has ended.
+    fn form(&mut self) -> Option<Vec<Held>> {
+        let due = self.due()?;
+        let mut bytes = 14;
+        let fits = self.held.iter().take_while(|held| {
+            bytes += held.json.len() + 1;
+            bytes <= PAYLOAD_LIMIT
+        });
+        let fits = fits.count().max(1);
+        let full = self.held.len() >= self.mapping.batch_size || fits < self.held.len();
+        if !full && due > self.mapping.clock.now() {
+            return None;
+        }
+        let rest = self.held.split_off(fits.min(self.mapping.batch_size));
+        self.since = (!rest.is_empty()).then(|| self.mapping.clock.now());
+        Some(std::mem::replace(&mut self.held, rest))
+    }
+
+    /// Makes gathered messages visible again: nobody will process them here.
+    async fn give_back(&mut self) {
+        let handles: Vec<String> = self.held.drain(..).map(|held| held.receipt_handle).collect();
+        for some in handles.chunks(CALL_LIMIT) {
+            if let Err(error) = self
+                .mapping
+                .queues
+                .change_visibility(&self.mapping.url, some, 0)
+                .await
+            {
+                self.mapping.meter.troubled(&error.to_string());
+            }
+        }
+    }
+}
+
+async fn process(
+    mapping: Arc<Mapping>,
+    batch: Vec<Held>,
+    backoff: Backoff,
+    permit: Option<OwnedSemaphorePermit>,
+    busy: Busy,
+) {
+    mapping.process(batch, backoff).await;
+    drop((permit, busy));
+}
+
+#[cfg(test)]
+#[path = "queues_tests.rs"]
+mod tests;

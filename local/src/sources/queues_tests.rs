@@ -1,0 +1,172 @@
+use super::super::testing::*;
+use super::*;
+use crate::app::QueueSource;
+use crate::sources::responses::Failure;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn world(change: impl FnOnce(&mut QueueSource)) -> World {
+    let mut world = World::new();
+    let mut source = queue_source();
+    change(&mut source);
+    world.app.queue_sources.push(source);
+    world
+}
+
+fn deleted(world: &World) -> Vec<String> {
+    world.queues.with("jobs", |queue| queue.deleted.clone())
+}
+
+#[tokio::test]
+async fn what_succeeded_is_deleted_and_what_failed_is_left() {
+    let world = world(|_| {});
+    for id in ["a", "b", "c"] {
+        world.queues.put("jobs", id, "{}");
+    }
+    world.function.set(|_| failed_ids(&["b"]));
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(deleted(&world), ["r-a", "r-c"]);
+    assert!(world.queues.with("jobs", |queue| queue.given_back.is_empty()));
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_unknown_id_fails_the_whole_batch() {
+    let world = world(|_| {});
+    world.queues.put("jobs", "a", "{}");
+    world.function.set(|_| failed_ids(&["z"]));
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert!(deleted(&world).is_empty());
+    assert_eq!(sources.status()[0].failures, 1);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_throttled_batch_is_tried_again_and_then_given_back() {
+    let world = world(|_| {});
+    world.queues.put("jobs", "a", "{}");
+    world.function.set(|_| Outcome::Throttled);
+    let sources = world.start();
+    let given_back = async {
+        while world.queues.with("jobs", |queue| queue.given_back.is_empty()) {
+            world.clock.advance(TimeDelta::milliseconds(500));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), given_back)
+        .await
+        .unwrap();
+    assert_eq!(lock(&world.function.events).len(), TRIES_WHEN_THROTTLED as usize);
+    assert!(deleted(&world).is_empty());
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_window_gathers_until_it_ends_on_the_clock() {
+    let world = world(|source| {
+        source.window = std::time::Duration::from_secs(60);
+        source.batch_size = 25;
+    });
+    for number in 0..12 {
+        world.queues.put("jobs", &number.to_string(), "{}");
+    }
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert!(lock(&world.function.events).is_empty());
+    assert!(sources.next_due().unwrap() > world.clock.now());
+    drain(&sources, Some(&world.clock)).await;
+    assert_eq!(
+        world
+            .batches("/messageId")
+            .iter()
+            .map(Vec::len)
+            .collect::<Vec<_>>(),
+        [12]
+    );
+    assert_eq!(deleted(&world).len(), 12);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn messages_that_no_filter_matches_are_deleted_unseen() {
+    let world = world(|source| source.filters = vec![json!({"body": {"kind": ["b"]}})]);
+    world.queues.put("jobs", "a", r#"{"kind":"a"}"#);
+    world.queues.put("jobs", "b", r#"{"kind":"b"}"#);
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(world.batches("/messageId"), [["b"]]);
+    assert_eq!(deleted(&world).len(), 2);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn no_more_batches_run_at_once_than_allowed() {
+    let world = world(|source| source.batch_size = 1);
+    for number in 0..20 {
+        world.queues.put("jobs", &number.to_string(), "{}");
+    }
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(deleted(&world).len(), 20);
+    assert_eq!(lock(&world.function.most_at_once).1, 2);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_batch_is_cut_before_six_megabytes() {
+    let world = world(|source| source.maximum_concurrency = Some(1));
+    let body = "x".repeat(1024 * 1024);
+    for number in 0..8 {
+        world.queues.put("jobs", &number.to_string(), &body);
+    }
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(
+        world
+            .batches("/messageId")
+            .iter()
+            .map(Vec::len)
+            .collect::<Vec<_>>(),
+        [5, 3]
+    );
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn stopping_gives_gathered_messages_back() {
+    let world = world(|source| source.window = std::time::Duration::from_secs(300));
+    world.queues.put("jobs", "a", "{}");
+    let sources = world.start();
+    drain(&sources, None).await;
+    sources.shutdown().await;
+    assert_eq!(
+        world.queues.with("jobs", |queue| queue.given_back.clone()),
+        [("r-a".to_owned(), 0)]
+    );
+    assert!(lock(&world.function.events).is_empty());
+}
+
+#[test]
+fn failures_and_throttles_delete_nothing() {
+    let failed = Verdict::Failed(Failure {
+        error: None,
+        message: String::new(),
+    });
+    assert_eq!(settle(3, &failed), Settlement::default());
+    assert_eq!(settle(2, &Verdict::Throttled).release, [0, 1]);
+    assert_eq!(concurrency(None), DEFAULT_CONCURRENCY);
+}
+
+proptest! {
+    #[test]
+    fn exactly_the_messages_that_did_not_fail_are_deleted(size in 1usize..30, failed in prop::collection::btree_set(0usize..30, 1..10)) {
+        let failed: Vec<usize> = failed.into_iter().filter(|place| *place < size).collect();
+        let settlement = settle(size, &Verdict::Partly(failed.clone()));
+        let mut all = [settlement.delete, failed].concat();
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..size).collect::<Vec<_>>());
+        prop_assert!(settlement.release.is_empty());
+    }
+}

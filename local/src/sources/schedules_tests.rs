@@ -1,0 +1,139 @@
+use super::super::testing::*;
+use super::*;
+use serde_json::json;
+
+fn utc(text: &str) -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+}
+
+fn world(expression: &str, now: &str) -> World {
+    let mut world = World::new();
+    world.app.schedules.push(schedule(expression));
+    world.clock.set(utc(now));
+    world
+}
+
+fn runs(world: &World) -> Vec<String> {
+    lock(&world.function.events)
+        .iter()
+        .map(|event| event["at"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_schedule_runs_when_the_clock_reaches_it() {
+    let world = world("cron(0/10 6 * * ? *)", "2026-01-01T05:00:00Z");
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert!(runs(&world).is_empty());
+    assert_eq!(sources.schedules()[0].next_run, Some(utc("2026-01-01T06:00:00Z")));
+    world.clock.set(utc("2026-01-01T06:25:00Z"));
+    drain(&sources, None).await;
+    assert_eq!(
+        runs(&world),
+        [
+            "2026-01-01T06:00:00Z",
+            "2026-01-01T06:10:00Z",
+            "2026-01-01T06:20:00Z"
+        ]
+    );
+    assert_eq!(sources.schedules()[0].last_run, Some(utc("2026-01-01T06:20:00Z")));
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_month_at_once_runs_only_what_is_young_enough() {
+    let world = world("cron(0/10 * * * ? *)", "2026-01-01T05:00:30Z");
+    let sources = world.start();
+    drain(&sources, None).await;
+    world.clock.set(utc("2026-02-01T05:00:30Z"));
+    drain(&sources, None).await;
+    assert_eq!(runs(&world).len(), 6);
+    assert_eq!(runs(&world)[0], "2026-02-01T04:10:00Z");
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_run_missed_while_the_host_was_down_runs_once_if_it_is_young_enough() {
+    let world = world("cron(0/10 6 * * ? *)", "2026-01-01T05:00:00Z");
+    let restart = async |at: &str| {
+        world.clock.set(utc(at));
+        let sources = world.start();
+        drain(&sources, None).await;
+        sources.shutdown().await;
+    };
+    restart("2026-01-01T05:00:00Z").await;
+    restart("2026-01-01T06:25:00Z").await;
+    assert_eq!(runs(&world), ["2026-01-01T06:20:00Z"]);
+    restart("2026-01-01T09:00:00Z").await;
+    assert_eq!(runs(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn a_rate_begins_at_once_and_keeps_its_pace() {
+    let world = world("rate(5 minutes)", "2026-01-01T05:00:00Z");
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(runs(&world).len(), 1);
+    world.clock.advance(TimeDelta::minutes(11));
+    drain(&sources, None).await;
+    assert_eq!(runs(&world).len(), 3);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_clock_set_back_does_not_silence_a_schedule() {
+    let world = world("cron(0 6 * * ? *)", "2031-01-01T05:00:00Z");
+    let sources = world.start();
+    drain(&sources, None).await;
+    world.clock.set(utc("2026-01-01T05:59:00Z"));
+    let back = async {
+        while sources.schedules()[0].next_run != Some(utc("2026-01-01T06:00:00Z")) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), back)
+        .await
+        .unwrap();
+    world.clock.set(utc("2026-01-01T06:00:01Z"));
+    drain(&sources, None).await;
+    assert_eq!(runs(&world), ["2026-01-01T06:00:00Z"]);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn run_now_goes_the_way_of_a_due_run() {
+    let mut world = world("cron(0 6 * * ? *)", "2026-01-01T05:00:00Z");
+    world.app.schedules[0].enabled = false;
+    let sources = world.start();
+    assert!(sources.run_schedule("Daily").await.is_some());
+    assert!(sources.run_schedule("Other").await.is_none());
+    drain(&sources, None).await;
+    assert_eq!(runs(&world).len(), 1);
+    assert_eq!(sources.schedules()[0].next_run, None);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_handed_over_is_buried_with_its_payload() {
+    let mut world = world("cron(0 6 * * ? *)", "2026-01-01T05:00:00Z");
+    world.app.schedules[0].input = Some("not json".into());
+    let sources = world.start();
+    world.clock.set(utc("2026-01-01T06:00:01Z"));
+    drain(&sources, None).await;
+    let sent = world
+        .queues
+        .with("failures", |queue| std::mem::take(&mut queue.sent));
+    assert_eq!(sent[0].0, json!("not json"));
+    let attributes = &sent[0].1;
+    assert_eq!(
+        attributes["ERROR_CODE"],
+        "AWS.Lambda.InvalidRequestContentException"
+    );
+    assert_eq!(attributes["SCHEDULED_TIME"], "2026-01-01T06:00:00Z");
+    assert_eq!(
+        attributes["SCHEDULE_ARN"],
+        "arn:aws:scheduler:us-east-1:123456789012:schedule/default/Daily"
+    );
+    sources.shutdown().await;
+}

@@ -1,0 +1,370 @@
+//! Reads one shard and carries out what `lanes.rs` decides: invokes, tells destinations, writes checkpoints.
+
+use super::activity::{Alarm, Busy};
+use super::backoff::Backoff;
+use super::endpoint::{EndpointError, Page, Position};
+use super::failures::stream_failure;
+use super::lanes::{Batch, Condition, Lanes, Step};
+use super::record::{self, Record};
+use super::responses::{Verdict, judge};
+use super::streams::{Checkpoint, Mapping, ShardView};
+use crate::app::StartingPosition;
+use crate::lambda::Source;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Reads a shard until it is finished or the host stops; gives the shard's id back.
+pub(super) async fn run(mapping: Arc<Mapping>, shard: String, starting: StartingPosition) -> String {
+    let backoff = Backoff::of_streams(mapping.seed_of(&shard));
+    let reader = Reader {
+        lanes: Lanes::new(mapping.settings.clone(), backoff.clone()),
+        alarm: mapping.alarm(),
+        id: shard.clone(),
+        mapping,
+        starting,
+        iterator: None,
+        last_read: None,
+        saved: None,
+        closed: false,
+        errors: 0,
+        backoff,
+        not_before: None,
+        running: JoinSet::new(),
+    };
+    reader.run().await;
+    shard
+}
+
+/// How a step ended.
+struct Done {
+    lane: usize,
+    end: End,
+    /// Held until the checkpoint is written.
+    _busy: Busy,
+}
+
+enum End {
+    Invoked(Verdict),
+    Discarded { condition: Condition, told: bool },
+}
+
+struct Reader {
+    mapping: Arc<Mapping>,
+    id: String,
+    starting: StartingPosition,
+    lanes: Lanes,
+    alarm: Alarm,
+    iterator: Option<String>,
+    /// The last record read, from where a new iterator goes on.
+    last_read: Option<String>,
+    /// The checkpoint in the host's state.
+    saved: Option<String>,
+    /// The shard has no more records than were read.
+    closed: bool,
+    /// Failed reads in a row, and when to try again.
+    errors: u32,
+    backoff: Backoff,
+    not_before: Option<DateTime<Utc>>,
+    running: JoinSet<Done>,
+}
+
+impl Reader {
+    async fn run(mut self) {
+        while !self.alarm.stopping() {
+            self.alarm.look();
+            let found = self.take().await;
+            self.start();
+            if self.finish_if_done() {
+                return;
+            }
+            if found {
+                self.alarm.found();
+            }
+            self.wait(found).await;
+        }
+        while let Some(done) = self.running.join_next().await {
+            self.end(done);
+        }
+    }
+
+    /// Waits for a step to end or for a reason to look again; not at all when there may be more to read.
+    async fn wait(&mut self, found: bool) {
+        if found && self.lanes.room() > 0 {
+            // Steps that ended meanwhile free their lanes.
+            while let Some(done) = self.running.try_join_next() {
+                self.end(done);
+            }
+            // Fairness towards the other sources on the same thread.
+            tokio::task::yield_now().await;
+            return;
+        }
+        let due = self.lanes.due(self.mapping.clock.now());
+        let due = [due, self.not_before].into_iter().flatten().min();
+        tokio::select! {
+            Some(done) = self.running.join_next() => self.end(done),
+            () = self.alarm.quiet(due) => {}
+        }
+    }
+
+    /// Reads what there is room for; whether there was anything.
+    async fn take(&mut self) -> bool {
+        let now = self.mapping.clock.now();
+        let room = self.lanes.room();
+        let waits = self.not_before.is_some_and(|not_before| not_before > now);
+        let mapping = self.mapping.clone();
+        // Held until the view shows what was read, so that nothing is overlooked in between.
+        let _taking = mapping.activity.taking().await;
+        let mut found = false;
+        if room > 0 && !self.closed && !waits {
+            match self.read(room).await {
+                Ok(page) => {
+                    found = !page.records.is_empty();
+                    self.push(page);
+                }
+                Err(error) => self.failed_read(&error),
+            }
+        }
+        self.show();
+        found
+    }
+
+    async fn read(&mut self, room: usize) -> Result<Page, EndpointError> {
+        let mapping = self.mapping.clone();
+        let iterator = match self.iterator.take() {
+            Some(iterator) => iterator,
+            None => {
+                let position = self.position()?;
+                mapping
+                    .reader
+                    .iterator(&mapping.stream, &self.id, position)
+                    .await?
+            }
+        };
+        let page = mapping.reader.read(&iterator, room).await;
+        if !matches!(page, Err(EndpointError::Expired | EndpointError::Trimmed)) {
+            self.iterator = Some(iterator);
+        }
+        page
+    }
+
+    fn position(&self) -> Result<Position, EndpointError> {
+        if let Some(sequence) = &self.last_read {
+            return Ok(Position::After(sequence.clone()));
+        }
+        let checkpoint = self.mapping.checkpoint(&self.id);
+        let checkpoint = checkpoint.map_err(|error| EndpointError::Other(error.to_string()))?;
+        Ok(self.mapping.position(checkpoint, self.starting))
+    }
+
+    fn push(&mut self, page: Page) {
+        if self.errors > 0 {
+            self.mapping.meter.recovered();
+        }
+        (self.errors, self.not_before) = (0, None);
+        let now = self.mapping.clock.now();
+        for mut event in page.records {
+            event["eventSourceARN"] = self.mapping.stream.clone().into();
+            if event["awsRegion"].is_null() {
+                event["awsRegion"] = self.mapping.stream.split(':').nth(3).into();
+            }
+            self.push_record(&event, now);
+        }
+        self.closed = page.next.is_none();
+        if self.closed {
+            self.lanes.end();
+        }
+        self.iterator = page.next;
+        self.save_checkpoint();
+    }
+
+    fn push_record(&mut self, event: &Value, now: DateTime<Utc>) {
+        let Some(record) = Record::new(event, now) else {
+            self.mapping
+                .meter
+                .troubled("the stream gave a record without a sequence number");
+            return;
+        };
+        self.last_read = Some(record.sequence.clone());
+        if self.mapping.filters.pass(event) {
+            self.lanes.push(record, now);
+        } else {
+            self.lanes.skip(record.sequence);
+        }
+    }
+
+    fn failed_read(&mut self, error: &EndpointError) {
+        match error {
+            // Not a trouble: the next iterator starts after what was read.
+            EndpointError::Expired => return,
+            // The stream dropped what we wanted to read next: go on with the oldest that it has.
+            EndpointError::Trimmed => {
+                tracing::warn!(source = %self.mapping.id, shard = %self.id, "records left the stream unread");
+                self.last_read = None;
+                self.starting = StartingPosition::TrimHorizon;
+                self.forget_checkpoint();
+            }
+            EndpointError::Other(_) => {}
+        }
+        self.mapping.meter.troubled(&error.to_string());
+        self.errors = self.errors.saturating_add(1);
+        self.not_before = Some(self.mapping.clock.now() + self.backoff.delay(self.errors));
+    }
+
+    fn forget_checkpoint(&mut self) {
+        if let Err(error) = self.mapping.save(&self.id, &Checkpoint::default()) {
+            self.mapping.meter.troubled(&error.to_string());
+        }
+    }
+
+    fn start(&mut self) {
+        for step in self.lanes.start(self.mapping.clock.now()) {
+            let (mapping, shard) = (self.mapping.clone(), self.id.clone());
+            let busy = mapping.activity.begin();
+            self.running.spawn(async move {
+                let (lane, end) = match step {
+                    Step::Invoke { lane, batch } => (lane, invoke(&mapping, &batch).await),
+                    Step::Discard {
+                        lane,
+                        batch,
+                        condition,
+                    } => {
+                        let told = tell(&mapping, &shard, &batch, condition).await;
+                        (lane, End::Discarded { condition, told })
+                    }
+                };
+                Done {
+                    lane,
+                    end,
+                    _busy: busy,
+                }
+            });
+        }
+        self.show();
+    }
+
+    fn end(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        let done = match done {
+            Ok(done) => done,
+            // A step that panicked leaves its lane occupied and its records unsettled: nothing is lost, and a restart
+            // takes them up again. It cannot happen short of a bug.
+            Err(error) => return self.mapping.meter.troubled(&error.to_string()),
+        };
+        let now = self.mapping.clock.now();
+        match done.end {
+            End::Invoked(verdict) => self.lanes.invoked(done.lane, verdict, now),
+            End::Discarded { condition, told } => self.lanes.discarded(done.lane, condition, told, now),
+        }
+        self.save_checkpoint();
+        self.show();
+    }
+
+    /// Writes the checkpoint if it has moved. When that fails the records are delivered again after a restart.
+    fn save_checkpoint(&mut self) {
+        let sequence = self.lanes.checkpoint();
+        if sequence.is_none() || sequence == self.saved.as_deref() {
+            return;
+        }
+        let checkpoint = Checkpoint {
+            sequence: sequence.map(str::to_owned),
+            finished: false,
+        };
+        match self.mapping.save(&self.id, &checkpoint) {
+            Ok(()) => self.saved = checkpoint.sequence,
+            Err(error) => self.mapping.meter.troubled(&error.to_string()),
+        }
+    }
+
+    /// Marks a shard that was read and settled to its end as finished, which is what its children wait for.
+    fn finish_if_done(&mut self) -> bool {
+        if !self.closed || !self.lanes.is_empty() || !self.running.is_empty() {
+            return false;
+        }
+        let sequence = self
+            .lanes
+            .checkpoint()
+            .map(str::to_owned)
+            .or_else(|| self.saved.clone());
+        match self.mapping.save(
+            &self.id,
+            &Checkpoint {
+                sequence,
+                finished: true,
+            },
+        ) {
+            Ok(()) => {
+                self.mapping.show(
+                    &self.id,
+                    ShardView {
+                        finished: true,
+                        ..ShardView::default()
+                    },
+                );
+                true
+            }
+            Err(error) => {
+                self.mapping.meter.troubled(&error.to_string());
+                false
+            }
+        }
+    }
+
+    fn show(&self) {
+        let view = ShardView {
+            iterator: self.iterator.clone(),
+            held: self.lanes.len(),
+            running: self.running.len(),
+            due: self.lanes.due(self.mapping.clock.now()),
+            closed: self.closed,
+            finished: false,
+        };
+        self.mapping.show(&self.id, view);
+    }
+}
+
+async fn invoke(mapping: &Mapping, batch: &Batch) -> End {
+    let payload = Bytes::from(record::event(batch.records()));
+    let size = batch.records().len();
+    let outcome = mapping
+        .invoke
+        .invoke(&mapping.function, payload, Source::Stream, size)
+        .await;
+    let identifiers: Vec<&str> = batch.records().map(|record| record.sequence.as_str()).collect();
+    let verdict = judge(outcome, mapping.report, &identifiers);
+    match &verdict {
+        Verdict::Succeeded => mapping.meter.settled(size),
+        Verdict::Partly(failed) => mapping
+            .meter
+            .failed(&format!("{} of {size} records failed", failed.len())),
+        Verdict::Failed(failure) => mapping.meter.failed(&failure.message),
+        Verdict::Throttled => mapping.meter.failed("throttled"),
+    }
+    End::Invoked(verdict)
+}
+
+/// Tells the failure destination of records that are given up; whether that is done (or nobody wants to know).
+async fn tell(mapping: &Mapping, shard: &str, batch: &Batch, condition: Condition) -> bool {
+    let size = batch.records().len();
+    tracing::warn!(source = %mapping.id, shard, records = size, ?condition, "records of the stream are given up");
+    if let Some(destination) = &mapping.destination {
+        let now = mapping.clock.now();
+        let message = stream_failure(
+            batch,
+            condition,
+            &mapping.function_arn,
+            &mapping.stream,
+            shard,
+            now,
+        );
+        if let Err(error) = destination.send(&message).await {
+            mapping
+                .meter
+                .troubled(&format!("the failure destination: {error}"));
+            return false;
+        }
+    }
+    mapping.meter.discarded(size);
+    true
+}

@@ -1,0 +1,226 @@
+//! What only shows when everything is resolved: circles, and names of things that are not there.
+
+use super::problem::Problems;
+use crate::app::App;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Tells resources that need each other before they can be created.
+pub(super) fn circles(dependencies: &BTreeMap<String, BTreeSet<String>>, problems: &Problems) {
+    // What is left after taking away, again and again, whatever needs nothing that is left, is in a circle or needs one.
+    let mut left: BTreeMap<&str, BTreeSet<&str>> = dependencies
+        .iter()
+        .map(|(id, needs)| (id.as_str(), needs.iter().map(String::as_str).collect()))
+        .collect();
+    while let Some(free) = {
+        let free = |needs: &BTreeSet<&str>| !needs.iter().any(|need| left.contains_key(need));
+        left.iter().find(|(_, needs)| free(needs)).map(|(id, _)| *id)
+    } {
+        left.remove(free);
+    }
+    let Some(start) = left.keys().next().copied() else {
+        return;
+    };
+    let mut path = vec![start];
+    // Each step stays within what is left, so it comes back to the path after at most as many steps.
+    for _ in 0..=left.len() {
+        let next = path
+            .last()
+            .and_then(|id| left[id].iter().find(|need| left.contains_key(*need)).copied());
+        let Some(next) = next else { return };
+        if let Some(begin) = path.iter().position(|id| *id == next) {
+            let circle: Vec<&str> = path[begin..].iter().chain([&next]).copied().collect();
+            problems.add(
+                "the template",
+                format_args!("circular dependency: {}", circle.join(" → ")),
+            );
+            return;
+        }
+        path.push(next);
+    }
+}
+
+/// Tells ARNs that name nothing of the template, and times that AWS would refuse together.
+pub(super) fn targets(app: &App, problems: &Problems) {
+    unique_names(app, problems);
+    dead_letter_queues(app, problems);
+    sources(app, problems);
+    let queues: BTreeSet<&str> = app.queues.iter().map(|queue| queue.arn.as_str()).collect();
+    let topics: BTreeSet<&str> = app.topics.iter().map(|topic| topic.arn.as_str()).collect();
+    let check = |place: String, arn: Option<&String>, topics_too: bool| {
+        let Some(arn) = arn.filter(|arn| !queues.contains(arn.as_str())) else {
+            return;
+        };
+        if !(topics_too && topics.contains(arn.as_str())) {
+            let kind = if topics_too { "queue or topic" } else { "queue" };
+            problems.add(
+                place,
+                format_args!("{arn:?} is no ARN of a {kind} of this template"),
+            );
+        }
+    };
+    for bucket in &app.buckets {
+        for notification in &bucket.notifications {
+            check(
+                format!("bucket {}, notification", bucket.name),
+                Some(&notification.queue_arn),
+                false,
+            );
+        }
+    }
+    for subscription in &app.subscriptions {
+        check(
+            format!("subscription to {}, Endpoint", subscription.topic_arn),
+            Some(&subscription.endpoint),
+            false,
+        );
+    }
+    for function in &app.functions {
+        let place = format!("function {}, EventInvokeConfig.DestinationConfig", function.name);
+        check(place, function.asynchronous.on_failure.as_ref(), true);
+    }
+    for source in &app.stream_sources {
+        check(
+            format!("event {}, DestinationConfig", source.id),
+            source.on_failure.as_ref(),
+            true,
+        );
+    }
+    for schedule in &app.schedules {
+        check(
+            format!("event {}, DeadLetterConfig", schedule.name),
+            schedule.dead_letter_queue.as_ref(),
+            false,
+        );
+    }
+    let told = app.configuration_sets.iter().flat_map(|set| &set.destinations);
+    let subscribed = app
+        .subscriptions
+        .iter()
+        .map(|subscription| &subscription.topic_arn);
+    for arn in told.map(|destination| &destination.topic_arn).chain(subscribed) {
+        if !topics.contains(arn.as_str()) {
+            problems.add(
+                "the template",
+                format_args!("{arn:?} is no ARN of a topic of this template"),
+            );
+        }
+    }
+}
+
+fn unique_names(app: &App, problems: &Problems) {
+    let kinds = [
+        (
+            "tables",
+            app.tables.iter().map(|table| &table.name).collect::<Vec<_>>(),
+        ),
+        ("queues", app.queues.iter().map(|queue| &queue.name).collect()),
+        ("buckets", app.buckets.iter().map(|bucket| &bucket.name).collect()),
+        ("topics", app.topics.iter().map(|topic| &topic.name).collect()),
+    ];
+    for (kind, names) in kinds {
+        let mut seen = BTreeSet::new();
+        for name in names {
+            if !seen.insert(name) {
+                problems.add("the template", format_args!("two {kind} are called {name}"));
+            }
+        }
+    }
+}
+
+fn dead_letter_queues(app: &App, problems: &Problems) {
+    for queue in &app.queues {
+        let policy: Option<Value> = queue
+            .attributes
+            .get("RedrivePolicy")
+            .and_then(|policy| serde_json::from_str(policy).ok());
+        let Some(target) = policy
+            .as_ref()
+            .and_then(|policy| policy["deadLetterTargetArn"].as_str())
+        else {
+            continue;
+        };
+        let place = format!("queue {}, RedrivePolicy", queue.name);
+        if !app.queues.iter().any(|other| other.arn == target) {
+            problems.add(
+                place,
+                format_args!("{target:?} is no ARN of a queue of this template"),
+            );
+        } else if target.ends_with(".fifo") != queue.name.ends_with(".fifo") {
+            problems.add(
+                place,
+                "a FIFO queue's dead letters go to a FIFO queue, and no other's do",
+            );
+        }
+    }
+}
+
+fn sources(app: &App, problems: &Problems) {
+    for source in &app.stream_sources {
+        let streams = |table: &crate::app::Table| {
+            table.name == source.table && table.create["StreamSpecification"].is_object()
+        };
+        if !app.tables.iter().any(streams) {
+            let message = format!("{:?} is no table with a stream of this template", source.table);
+            problems.add(format_args!("event {}, Stream", source.id), message);
+        }
+    }
+    for source in &app.queue_sources {
+        let place = format!("event {}", source.id);
+        let Some(queue) = app.queues.iter().find(|queue| queue.arn == source.queue_arn) else {
+            let message = format!("{:?} is no ARN of a queue of this template", source.queue_arn);
+            problems.add(format_args!("{place}, Queue"), message);
+            continue;
+        };
+        let visibility = queue
+            .attributes
+            .get("VisibilityTimeout")
+            .and_then(|seconds| seconds.parse().ok());
+        let visibility: u64 = visibility.unwrap_or(30);
+        let function = app
+            .functions
+            .iter()
+            .find(|function| function.name == source.function);
+        let timeout = function.map_or(0, |function| function.timeout.as_secs());
+        if visibility < timeout {
+            let message = format!(
+                "queue {} has a VisibilityTimeout of {visibility} s, less than the function's Timeout of {timeout} s",
+                queue.name
+            );
+            problems.add(place, message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn circle(edges: &[(&str, &[&str])]) -> Vec<String> {
+        let dependencies = edges
+            .iter()
+            .map(|(id, needs)| {
+                (
+                    (*id).to_owned(),
+                    needs.iter().map(|need| (*need).to_owned()).collect(),
+                )
+            })
+            .collect();
+        let problems = Problems::default();
+        circles(&dependencies, &problems);
+        problems.messages()
+    }
+
+    #[test]
+    fn a_circle_is_told_by_its_members() {
+        assert!(circle(&[("A", &["B"]), ("B", &["C"]), ("C", &[])]).is_empty());
+        assert_eq!(
+            circle(&[("A", &["B"]), ("B", &["C"]), ("C", &["B"])]),
+            ["the template: circular dependency: B → C → B"]
+        );
+        assert_eq!(
+            circle(&[("A", &["A"])]),
+            ["the template: circular dependency: A → A"]
+        );
+    }
+}

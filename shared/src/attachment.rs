@@ -1,0 +1,253 @@
+//! Attachments: files that hang on a note.
+
+use crate::limits;
+use crate::note::Id;
+use crate::owner::Owner;
+use crate::timestamp::Timestamp;
+use crate::validate::{self, Invalid};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+
+/// Where an attachment is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The upload has not been seen, or not been checked yet.
+    Pending,
+    /// Checked; thumbnails exist if it is a picture.
+    Ready,
+    /// It will not become ready; `reason` says why.
+    Failed,
+}
+
+/// An attachment as the table holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    pub id: Id,
+    pub note_id: Id,
+    /// For people; never a key or a path.
+    pub filename: String,
+    /// As declared; `ready` means that the content agrees.
+    pub content_type: String,
+    /// Bytes.
+    pub size: u64,
+    /// Base64 of the content's SHA-256, where the caller gave it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<String>,
+    pub status: Status,
+    /// Why it failed, for its owner to read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Pixels, upright; only pictures have them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub height: Option<u32>,
+    #[serde(default)]
+    pub thumbnails: Vec<Thumbnail>,
+    pub created_at: Timestamp,
+    /// When it became ready or failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub processed_at: Option<Timestamp>,
+}
+
+/// One thumbnail: its nominal size (the long side's limit) and its real dimensions in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thumbnail {
+    pub size: u32,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// The body of `POST /notes/{id}/attachments`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewAttachment {
+    pub filename: String,
+    pub content_type: String,
+    pub size: u64,
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+impl NewAttachment {
+    /// Checks every field; reports all that is wrong at once.
+    pub fn checked(self) -> Result<Self, Vec<Invalid>> {
+        let mut wrong = Vec::new();
+        let mut keep = |result: Result<String, Invalid>| {
+            result.unwrap_or_else(|invalid| {
+                wrong.push(invalid);
+                String::new()
+            })
+        };
+        let filename = keep(filename(&self.filename));
+        let content_type = keep(content_type(&self.content_type));
+        let sha256 = self.sha256.as_deref().map(|text| keep(sha256(text)));
+        if self.size == 0 || self.size > limits::ATTACHMENT_BYTES {
+            wrong.push(Invalid::new("size", format!("must be 1 to {} bytes", limits::ATTACHMENT_BYTES)));
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        Ok(Self { filename, content_type, size: self.size, sha256 })
+    }
+
+    /// A pending attachment of `note_id`.
+    pub fn into_attachment(self, note_id: Id, now: Timestamp) -> Attachment {
+        Attachment {
+            id: Id::new(now),
+            note_id,
+            filename: self.filename,
+            content_type: self.content_type,
+            size: self.size,
+            sha256: self.sha256,
+            status: Status::Pending,
+            reason: None,
+            width: None,
+            height: None,
+            thumbnails: Vec::new(),
+            created_at: now,
+            processed_at: None,
+        }
+    }
+}
+
+fn filename(text: &str) -> Result<String, Invalid> {
+    let name = validate::line("filename", text, limits::FILENAME_CHARACTERS)?;
+    if name.contains(['/', '\\']) || name == "." || name == ".." {
+        return Err(Invalid::new("filename", "must be a name without directories"));
+    }
+    Ok(name)
+}
+
+/// Takes `type/subtype` (RFC 6838, 4.2), without parameters.
+fn content_type(text: &str) -> Result<String, Invalid> {
+    let is_token = |part: &str| {
+        (1..=127).contains(&part.len())
+            && part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c))
+    };
+    match text.split_once('/') {
+        Some((kind, subtype)) if is_token(kind) && is_token(subtype) => Ok(text.to_ascii_lowercase()),
+        _ => Err(Invalid::new("content_type", "must be a media type like image/jpeg")),
+    }
+}
+
+/// Takes a SHA-256 in base64 (as S3 wants it) or in hexadecimal (as people have it); returns base64.
+fn sha256(text: &str) -> Result<String, Invalid> {
+    let invalid = || Invalid::new("sha256", "must be a SHA-256 in base64 or hexadecimal");
+    let bytes = if text.len() == 64 && text.is_ascii() {
+        (0..32)
+            .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| invalid())?
+    } else {
+        BASE64_STANDARD.decode(text).map_err(|_| invalid())?
+    };
+    if bytes.len() != 32 {
+        return Err(invalid());
+    }
+    Ok(BASE64_STANDARD.encode(bytes))
+}
+
+impl Attachment {
+    /// Whether the owner says that this is a picture, by type or by name; then it must prove to be one.
+    pub fn claims_to_be_a_picture(&self) -> bool {
+        const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "gif", "webp", "avif", "heic", "heif"];
+        let extension = self.filename.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        self.content_type.starts_with("image/")
+            || extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+    }
+}
+
+/// Where an attachment's objects are: derived from ids alone, so that either leads to the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectKey {
+    pub owner: Owner,
+    pub note_id: Id,
+    pub attachment_id: Id,
+}
+
+impl ObjectKey {
+    /// The key of the upload, in the uploads bucket.
+    pub fn upload(&self) -> String {
+        format!("uploads/{}/{}/{}", self.owner.to_key_segment(), self.note_id, self.attachment_id)
+    }
+
+    /// The key of one thumbnail, in the thumbnails bucket.
+    pub fn thumbnail(&self, size: u32) -> String {
+        let owner = self.owner.to_key_segment();
+        format!("thumbnails/{owner}/{}/{}/{size}.jpg", self.note_id, self.attachment_id)
+    }
+
+    /// Reads the key of an upload; `None` for any other key.
+    pub fn parse_upload(key: &str) -> Option<Self> {
+        let mut parts = key.split('/');
+        let (prefix, owner, note_id, attachment_id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if prefix != "uploads" || parts.next().is_some() {
+            return None;
+        }
+        Some(Self {
+            owner: Owner::from_key_segment(owner)?,
+            note_id: Id::parse(note_id)?,
+            attachment_id: Id::parse(attachment_id)?,
+        })
+    }
+}
+
+/// The long sides of the thumbnails that a picture gets, in pixels.
+pub const THUMBNAIL_SIZES: [u32; 3] = [160, 480, 1280];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn new(filename: &str, content_type: &str) -> NewAttachment {
+        NewAttachment { filename: filename.into(), content_type: content_type.into(), size: 1, sha256: None }
+    }
+
+    #[test]
+    fn wrong_fields_are_named() {
+        let wrong = NewAttachment { size: 0, sha256: Some("zz".into()), ..new("../x", "jpeg") }.checked().unwrap_err();
+        let fields: Vec<_> = wrong.iter().map(|invalid| invalid.field.as_str()).collect();
+        assert_eq!(fields, ["filename", "content_type", "sha256", "size"]);
+    }
+
+    #[test]
+    fn both_spellings_of_a_checksum_mean_the_same() {
+        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let base64 = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
+        assert_eq!(sha256(hex).unwrap(), base64);
+        assert_eq!(sha256(base64).unwrap(), base64);
+    }
+
+    #[test]
+    fn a_picture_is_claimed_by_type_or_name() {
+        let claims = |filename, content_type| {
+            let note = Id::new(Timestamp::from_millis(0));
+            new(filename, content_type).into_attachment(note, Timestamp::from_millis(0)).claims_to_be_a_picture()
+        };
+        assert!(claims("a.txt", "image/png") && claims("a.JPG", "text/plain"));
+        assert!(!claims("a.txt", "text/plain"));
+    }
+
+    proptest! {
+        #[test]
+        fn an_upload_key_leads_back(subject in "\\PC{1,30}") {
+            let key = ObjectKey {
+                owner: Owner::new(&subject).unwrap(),
+                note_id: Id::new(Timestamp::from_millis(5)),
+                attachment_id: Id::new(Timestamp::from_millis(6)),
+            };
+            prop_assert_eq!(ObjectKey::parse_upload(&key.upload()), Some(key));
+        }
+
+        #[test]
+        fn no_key_makes_the_parser_panic(key in "\\PC{0,80}") {
+            let parsed = ObjectKey::parse_upload(&key);
+            prop_assert!(parsed.is_none() || key.starts_with("uploads/"));
+        }
+    }
+}

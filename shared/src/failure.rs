@@ -1,0 +1,26 @@
+//! How background work fails. There are two ways, and every edge decides which.
+
+/// Why an effect did not happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Trying again cannot help. It is recorded where the user sees it, or parked.
+    #[error("permanent: {0}")]
+    Permanent(String),
+    /// A throttle, a timeout, a fault of a service: worth another try.
+    #[error("passing: {0}")]
+    Passing(String),
+}
+
+impl Failure {
+    pub fn permanent(reason: impl std::fmt::Display) -> Self {
+        Self::Permanent(reason.to_string())
+    }
+
+    pub fn passing(reason: impl std::fmt::Display) -> Self {
+        Self::Passing(reason.to_string())
+    }
+
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Passing(_))
+    }
+}

@@ -1,0 +1,257 @@
+//! The edge to API Gateway: its events become [`Request`]s, our [`Response`]s become its answers.
+
+use crate::limits;
+use crate::owner::Owner;
+use crate::problem::Problem;
+use crate::runtime::{self, Error, LambdaEvent};
+use crate::timestamp::Timestamp;
+use crate::validate::{self, Invalid};
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use aws_lambda_events::encodings::Body;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Who calls, as the authorizer checked it.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub owner: Owner,
+    /// The token's `email` claim.
+    pub email: Option<String>,
+}
+
+/// A request, whatever brought it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// As in the template, e.g. `GET /notes/{id}`.
+    pub route: String,
+    pub caller: Option<Caller>,
+    /// When the request arrived, by API Gateway's clock.
+    pub now: Timestamp,
+    pub id: String,
+    pub body: Vec<u8>,
+    path: HashMap<String, String>,
+    query: HashMap<String, String>,
+    headers: HeaderMap,
+}
+
+impl Request {
+    /// Reads an HTTP API event (payload format 2.0).
+    pub fn from_event(event: ApiGatewayV2httpRequest) -> Result<Self, Problem> {
+        let context = event.request_context;
+        let claims = context.authorizer.and_then(|authorizer| authorizer.jwt).map(|jwt| jwt.claims);
+        let caller = match claims {
+            None => None,
+            Some(mut claims) => {
+                let subject = claims.remove("sub").ok_or(Problem::Unauthorized)?;
+                let owner = Owner::new(&subject).map_err(|_| Problem::Unauthorized)?;
+                // An address that the issuer says it did not verify proves nothing.
+                let is_unverified = claims.get("email_verified").is_some_and(|verified| verified == "false");
+                Some(Caller { owner, email: claims.remove("email").filter(|_| !is_unverified) })
+            }
+        };
+        let body = event.body.unwrap_or_default();
+        let body = if event.is_base64_encoded {
+            BASE64_STANDARD.decode(body).map_err(|_| Problem::MalformedBody("it is not base64".into()))?
+        } else {
+            body.into_bytes()
+        };
+        Ok(Self {
+            route: event.route_key.unwrap_or_default(),
+            caller,
+            now: Timestamp::from_millis(context.time_epoch),
+            id: context.request_id.unwrap_or_default(),
+            body,
+            path: event.path_parameters,
+            // Not `queryStringParameters`: there, commas of a value and repetitions of a name look the same.
+            query: form_urlencoded::parse(event.raw_query_string.unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect(),
+            headers: event.headers,
+        })
+    }
+
+    /// The caller; every route but the open ones has one.
+    pub fn caller(&self) -> Result<&Caller, Problem> {
+        self.caller.as_ref().ok_or(Problem::Unauthorized)
+    }
+
+    pub fn owner(&self) -> Result<&Owner, Problem> {
+        Ok(&self.caller()?.owner)
+    }
+
+    pub fn path(&self, name: &str) -> Option<&str> {
+        self.path.get(name).map(String::as_str)
+    }
+
+    /// An id in the path. One that is none names nothing, so it is not found.
+    pub fn id_in_path(&self, name: &str) -> Result<crate::note::Id, Problem> {
+        self.path(name).and_then(crate::note::Id::parse).ok_or(Problem::NotFound)
+    }
+
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str)
+    }
+
+    /// A query parameter that is `true` or `false`; absent it is `false`.
+    pub fn flag(&self, name: &str) -> Result<bool, Invalid> {
+        validate::flag(name, self.query(name))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The body as JSON of the wanted shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        if self.body.len() > limits::REQUEST_BYTES {
+            return Err(Problem::TooLarge);
+        }
+        let media_type = self.header("content-type").unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if media_type != "application/json" && !media_type.ends_with("+json") {
+            return Err(Problem::UnsupportedMediaType);
+        }
+        // serde_json's message names the field and the place, and nothing of ours.
+        serde_json::from_slice(&self.body).map_err(|error| Problem::MalformedBody(error.to_string()))
+    }
+
+    /// Whether `If-Match` is absent or holds `etag`.
+    pub fn if_match_holds(&self, etag: &str) -> bool {
+        self.header("if-match").is_none_or(|value| matches_etag(value, etag, false))
+    }
+
+    /// Whether `If-None-Match` holds `etag`, so that the caller has what it asks for.
+    pub fn has_current(&self, etag: &str) -> bool {
+        self.header("if-none-match").is_some_and(|value| matches_etag(value, etag, true))
+    }
+}
+
+/// Whether a list of entity tags (RFC 9110, 8.8.3) names `etag`; weak tags count only where comparison is weak.
+fn matches_etag(list: &str, etag: &str, weak: bool) -> bool {
+    list.split(',').map(str::trim).any(|tag| {
+        let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
+        tag == "*" || tag == etag
+    })
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default)]
+pub struct Response {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Response {
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    pub fn json<T: Serialize + ?Sized>(status: u16, value: &T) -> Result<Self, Problem> {
+        let body = serde_json::to_string(value).map_err(|error| Problem::Internal(error.to_string()))?;
+        Ok(Self::text(status, "application/json", body))
+    }
+
+    pub fn text(status: u16, content_type: &'static str, body: String) -> Self {
+        let mut response = Self { status, headers: HeaderMap::new(), body };
+        response.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response
+    }
+
+    /// Adds a header; a value that is none is left out, since it could only come from a fault of ours.
+    pub fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    fn problem(problem: &Problem) -> Self {
+        let mut response =
+            Self::text(problem.status(), "application/problem+json", problem.document().to_string());
+        if matches!(problem, Problem::Unavailable(_)) {
+            response = response.with(header::RETRY_AFTER, "1");
+        }
+        response
+    }
+
+    fn into_event(mut self) -> ApiGatewayV2httpResponse {
+        let mut standard = |name, value| {
+            self.headers.entry(name).or_insert(HeaderValue::from_static(value));
+        };
+        standard(header::CACHE_CONTROL, "no-store");
+        standard(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+        standard(header::REFERRER_POLICY, "no-referrer");
+        standard(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains");
+        standard(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+        let mut event = ApiGatewayV2httpResponse::default();
+        event.status_code = i64::from(self.status);
+        event.headers = self.headers;
+        event.body = (!self.body.is_empty()).then_some(Body::Text(self.body));
+        event
+    }
+}
+
+/// Answers one event with `work`, and logs the outcome in one line.
+pub async fn answer<F>(event: ApiGatewayV2httpRequest, work: F) -> ApiGatewayV2httpResponse
+where
+    F: AsyncFnOnce(&Request) -> Result<Response, Problem>,
+{
+    let started = Instant::now();
+    let request = match Request::from_event(event) {
+        Ok(request) => request,
+        Err(problem) => return Response::problem(&problem).into_event(),
+    };
+    let result = work(&request).await;
+    log(&request, &result, started);
+    result.unwrap_or_else(|problem| Response::problem(&problem)).into_event()
+}
+
+fn log(request: &Request, result: &Result<Response, Problem>, started: Instant) {
+    let owner = request.caller.as_ref().map(|caller| caller.owner.hash()).unwrap_or_default();
+    let duration_ms = started.elapsed().as_secs_f64() * 1e3;
+    let (request_id, route) = (request.id.as_str(), request.route.as_str());
+    match result {
+        Ok(response) => {
+            tracing::info!(request_id, route, owner, status = response.status, duration_ms, "request");
+        }
+        Err(problem) if problem.is_ours() => {
+            tracing::error!(request_id, route, owner, status = problem.status(), duration_ms, %problem, "request");
+        }
+        Err(problem) => {
+            // Not the problem itself: it may quote what the caller sent.
+            tracing::info!(request_id, route, owner, status = problem.status(), duration_ms, "request");
+        }
+    }
+}
+
+/// Takes HTTP API events until the environment ends.
+pub async fn run<F>(work: F) -> Result<(), Error>
+where
+    F: AsyncFn(&Request) -> Result<Response, Problem>,
+{
+    let work = &work;
+    runtime::run(move |event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+        Ok(answer(event.payload, async |request: &Request| work(request).await).await)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entity_tags_are_compared_as_the_standard_says() {
+        assert!(matches_etag("\"1\", \"2\"", "\"2\"", false));
+        assert!(matches_etag("*", "\"2\"", false));
+        assert!(!matches_etag("W/\"2\"", "\"2\"", false));
+        assert!(matches_etag("W/\"2\"", "\"2\"", true));
+    }
+}

@@ -1,0 +1,38 @@
+//! What every handler shares: the domain, which knows no AWS type, and one edge for each AWS service.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`note`], [`attachment`], [`settings`], [`email`], [`activity`], [`report`] | the domain |
+//! | [`limits`] | every limit, once |
+//! | [`failure`], [`problem`] | how things fail: for event sources, and for callers |
+//! | [`http`] | the edge to API Gateway |
+//! | [`dynamodb`], [`s3`], [`sqs`], [`ses`], [`streams`] | the edges to the data services |
+//! | [`parking`] | what the parking queue holds |
+//! | [`runtime`] | what a handler's `main` wires |
+#![forbid(unsafe_code)]
+
+pub mod activity;
+pub mod attachment;
+pub mod dynamodb;
+pub mod email;
+pub mod failure;
+#[cfg(feature = "fake")]
+pub mod fake;
+pub mod http;
+pub mod limits;
+pub mod note;
+pub mod owner;
+pub mod parking;
+pub mod problem;
+pub mod report;
+pub mod runtime;
+pub mod s3;
+#[cfg(feature = "fake")]
+pub mod sample;
+pub mod ses;
+pub mod settings;
+pub mod signing;
+pub mod sqs;
+pub mod streams;
+pub mod timestamp;
+pub mod validate;

@@ -1,0 +1,299 @@
+//! Notes: what they are, how they are made and changed.
+
+use crate::limits;
+use crate::timestamp::Timestamp;
+use crate::validate::{self, Invalid};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use uuid::{NoContext, Uuid};
+
+/// A UUIDv7, so that ids sort by the moment of creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Id(Uuid);
+
+impl Id {
+    /// A new id of the moment `now`.
+    pub fn new(now: Timestamp) -> Self {
+        let millis = u64::try_from(now.millis()).unwrap_or(0);
+        let moment = uuid::Timestamp::from_unix(
+            NoContext,
+            millis / 1000,
+            u32::try_from(millis % 1000 * 1_000_000).unwrap_or(0),
+        );
+        Self(Uuid::new_v7(moment))
+    }
+
+    /// Reads the hyphenated form; anything else is no id.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Uuid::try_parse(text).ok()?;
+        (text.len() == 36).then_some(Self(id))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// A note as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub id: Id,
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    pub tags: Vec<String>,
+    /// Addresses that are told of changes.
+    pub notify: Vec<String>,
+    /// Grows by one with every change; the ETag.
+    pub version: u64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// When it was moved to the trash; absent on a live note.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deleted_at: Option<Timestamp>,
+    /// How many attachments it has.
+    #[serde(default)]
+    pub attachments: u32,
+}
+
+/// A note as lists show it: an excerpt in place of the body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    pub id: Id,
+    pub title: String,
+    pub excerpt: String,
+    pub tags: Vec<String>,
+    pub notify: Vec<String>,
+    pub version: u64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deleted_at: Option<Timestamp>,
+    #[serde(default)]
+    pub attachments: u32,
+}
+
+/// What a caller may set: the body of `POST /notes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    pub title: String,
+    #[serde(default)]
+    pub body: String,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    #[serde(default)]
+    pub notify: Vec<String>,
+}
+
+/// A JSON merge patch (RFC 7396) over [`Content`]: absent fields stay, `null` takes a field back to its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Patch {
+    #[serde(default, deserialize_with = "present")]
+    pub title: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    pub body: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    pub tags: Option<Option<Vec<String>>>,
+    #[serde(default, deserialize_with = "present")]
+    pub notify: Option<Option<Vec<String>>>,
+}
+
+/// Tells a field that is `null` (`Some(None)`) from one that is absent (`None`).
+fn present<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+impl Content {
+    /// Checks every field and brings it into the form that is stored; reports all that is wrong at once.
+    pub fn checked(self) -> Result<Self, Vec<Invalid>> {
+        let mut wrong = Vec::new();
+        let title = keep(validate::line("title", &self.title, limits::TITLE_CHARACTERS), &mut wrong);
+        if self.body.len() > limits::BODY_BYTES {
+            wrong.push(Invalid::new("body", format!("must have at most {} bytes", limits::BODY_BYTES)));
+        }
+        let tags = list("tags", &self.tags, limits::TAGS, &mut wrong, |field, tag| {
+            validate::line(field, tag, limits::TAG_CHARACTERS)
+        });
+        let notify =
+            list("notify", &self.notify, limits::NOTIFY_ADDRESSES, &mut wrong, validate::email_address);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        Ok(Self { title: title.unwrap_or_default(), body: self.body, tags, notify })
+    }
+
+    /// A new note with this content.
+    pub fn into_note(self, now: Timestamp) -> Note {
+        Note {
+            id: Id::new(now),
+            title: self.title,
+            body: self.body,
+            tags: self.tags,
+            notify: self.notify,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+            attachments: 0,
+        }
+    }
+}
+
+fn keep<T>(result: Result<T, Invalid>, wrong: &mut Vec<Invalid>) -> Option<T> {
+    result.map_err(|invalid| wrong.push(invalid)).ok()
+}
+
+/// Checks each element, drops repetitions, keeps the order.
+fn list(
+    field: &str,
+    values: &[String],
+    maximum: usize,
+    wrong: &mut Vec<Invalid>,
+    check: impl Fn(&str, &str) -> Result<String, Invalid>,
+) -> Vec<String> {
+    if values.len() > maximum {
+        wrong.push(Invalid::new(field, format!("must have at most {maximum} entries")));
+        return Vec::new();
+    }
+    let mut kept: Vec<String> = Vec::with_capacity(values.len());
+    for (index, value) in values.iter().enumerate() {
+        if let Some(value) = keep(check(&format!("{field}[{index}]"), value), wrong)
+            && !kept.contains(&value)
+        {
+            kept.push(value);
+        }
+    }
+    kept
+}
+
+impl Note {
+    /// The content that a patch leaves, not yet checked. A title cannot be taken away, so `null` leaves it empty for
+    /// the check to refuse.
+    pub fn patched(&self, patch: Patch) -> Content {
+        fn choose<T: Clone + Default>(patch: Option<Option<T>>, present: &T) -> T {
+            patch.map_or_else(|| present.clone(), Option::unwrap_or_default)
+        }
+        Content {
+            title: choose(patch.title, &self.title),
+            body: choose(patch.body, &self.body),
+            tags: choose(patch.tags, &self.tags),
+            notify: choose(patch.notify, &self.notify),
+        }
+    }
+
+    /// The note with other content, one version on.
+    pub fn with_content(&self, content: Content, now: Timestamp) -> Self {
+        Self {
+            title: content.title,
+            body: content.body,
+            tags: content.tags,
+            notify: content.notify,
+            version: self.version + 1,
+            updated_at: now,
+            ..self.clone()
+        }
+    }
+
+    /// The value of the `ETag` header.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.version)
+    }
+
+    pub fn is_trashed(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+}
+
+/// The start of a body as one line, for lists and e-mails.
+pub fn excerpt(body: &str) -> String {
+    let mut excerpt = String::new();
+    let mut count = 0;
+    for word in body.split_whitespace() {
+        let length = word.chars().count();
+        if count + length + 1 > limits::EXCERPT_CHARACTERS {
+            if excerpt.is_empty() {
+                excerpt.extend(word.chars().take(limits::EXCERPT_CHARACTERS - 1));
+            }
+            excerpt.push('…');
+            break;
+        }
+        if !excerpt.is_empty() {
+            excerpt.push(' ');
+        }
+        excerpt.push_str(word);
+        count += length + 1;
+    }
+    excerpt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn content() -> Content {
+        Content { title: " Hello ".into(), tags: vec!["a".into(), "a".into()], ..Content::default() }
+    }
+
+    #[test]
+    fn content_is_trimmed_and_repetitions_go() {
+        let checked = content().checked().unwrap();
+        assert_eq!(checked.title, "Hello");
+        assert_eq!(checked.tags, ["a"]);
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_at_once() {
+        let wrong = Content {
+            title: String::new(),
+            body: "x".repeat(limits::BODY_BYTES + 1),
+            tags: vec!["ok".into(), "line\nbreak".into()],
+            notify: vec!["nobody".into()],
+        }
+        .checked()
+        .unwrap_err();
+        let fields: Vec<_> = wrong.iter().map(|invalid| invalid.field.as_str()).collect();
+        assert_eq!(fields, ["title", "body", "tags[1]", "notify[0]"]);
+    }
+
+    #[test]
+    fn a_patch_keeps_what_it_does_not_name_and_null_resets() {
+        let note = Content { body: "text".into(), ..content() }.checked().unwrap().into_note(Timestamp::from_millis(0));
+        let patch: Patch = serde_json::from_str(r#"{"tags":null,"title":"New"}"#).unwrap();
+        let patched = note.patched(patch);
+        assert_eq!((patched.title.as_str(), patched.body.as_str(), patched.tags.len()), ("New", "text", 0));
+        let no_title: Patch = serde_json::from_str(r#"{"title":null}"#).unwrap();
+        assert_eq!(note.patched(no_title).checked().unwrap_err()[0].field, "title");
+    }
+
+    #[test]
+    fn ids_sort_by_moment_and_only_the_canonical_form_is_read() {
+        let early = Id::new(Timestamp::from_millis(1_000));
+        let late = Id::new(Timestamp::from_millis(1_001));
+        assert!(early.to_string() < late.to_string());
+        assert_eq!(Id::parse(&early.to_string()), Some(early));
+        assert_eq!(Id::parse(&early.to_string().replace('-', "")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn an_excerpt_never_exceeds_its_limit(body in "\\PC{0,600}") {
+            prop_assert!(excerpt(&body).chars().count() <= limits::EXCERPT_CHARACTERS + 1);
+        }
+
+        #[test]
+        fn checking_twice_changes_nothing_more(title in "[a-zA-Z ]{1,30}x", tags in prop::collection::vec("[a-z]{1,9}", 0..5)) {
+            let once = Content { title, tags, ..Content::default() }.checked().unwrap();
+            prop_assert_eq!(once.clone().checked().unwrap(), once);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What a handler's `main` wires: logging, the environment, the AWS clients, and the loop that takes invocations.
+
+use crate::dynamodb::Store;
+use crate::s3::Objects;
+use crate::ses::Mailer;
+use crate::signing::SigningKeys;
+use crate::sqs::Queues;
+use crate::streams::Streams;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::env;
+use std::time::{Duration, Instant};
+
+pub use lambda_runtime::{Error, LambdaEvent};
+
+/// Starts logging: JSON, one line an event, to standard output, at the level Lambda asks for.
+pub fn start_logging() {
+    let level = env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
+    // The SDK's and the runtime's own lines would say what the outcome line already says.
+    let filter = format!("{level},aws=warn,lambda_runtime=warn,hyper=warn");
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_target(false)
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .finish();
+    // Fails only where one is set already, and then that one is as good.
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        tracing::debug!("logging was started before");
+    }
+}
+
+/// Reads a variable that the template sets.
+pub fn variable(name: &str) -> Result<String, Error> {
+    env::var(name).map_err(|_| format!("the environment variable {name} is not set").into())
+}
+
+/// The signing keys of `SIGNING_KEYS`, newest first, separated by commas.
+pub fn signing_keys() -> Result<SigningKeys, Error> {
+    SigningKeys::parse(&variable("SIGNING_KEYS")?).ok_or_else(|| "SIGNING_KEYS holds no key".into())
+}
+
+/// The AWS clients, over one configuration and one connection pool.
+pub struct Aws {
+    config: SdkConfig,
+    endpoint_is_local: bool,
+}
+
+impl Aws {
+    /// Reads region, credentials and endpoint as Lambda sets them.
+    ///
+    /// By hand and not by `aws-config`: a function's credentials are always in its environment, and looking elsewhere
+    /// costs binary size and start-up.
+    pub fn from_environment() -> Result<Self, Error> {
+        let credentials = Credentials::new(
+            variable("AWS_ACCESS_KEY_ID")?,
+            variable("AWS_SECRET_ACCESS_KEY")?,
+            env::var("AWS_SESSION_TOKEN").ok().filter(|token| !token.is_empty()),
+            None,
+            "environment",
+        );
+        let http =
+            aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
+        let endpoint = env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
+        let mut config = SdkConfig::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
+            .region(Region::new(variable("AWS_REGION")?))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http)
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(3)
+                    .with_initial_backoff(Duration::from_millis(50))
+                    .with_max_backoff(Duration::from_secs(2)),
+            )
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(2))
+                    .operation_attempt_timeout(Duration::from_secs(20))
+                    .build(),
+            )
+            .sleep_impl(aws_smithy_async_sleep());
+        if let Some(url) = &endpoint {
+            config = config.endpoint_url(url);
+        }
+        Ok(Self { config: config.build(), endpoint_is_local: endpoint.is_some() })
+    }
+
+    pub fn store(&self) -> Result<Store, Error> {
+        let client = aws_sdk_dynamodb::Client::new(&self.config);
+        // A function is given only the tables it uses; the other name is then never looked at.
+        let table = |name| env::var(name).unwrap_or_default();
+        Ok(Store::new(client, table("NOTES_TABLE"), table("LEDGER_TABLE")))
+    }
+
+    pub fn objects(&self) -> Objects {
+        let config = aws_sdk_s3::config::Builder::from(&self.config)
+            // Another endpoint has no wildcard host names for buckets.
+            .force_path_style(self.endpoint_is_local)
+            .build();
+        let bucket = |name| env::var(name).unwrap_or_default();
+        Objects::new(
+            aws_sdk_s3::Client::from_conf(config),
+            bucket("UPLOADS_BUCKET"),
+            bucket("THUMBNAILS_BUCKET"),
+        )
+    }
+
+    pub fn queues(&self) -> Queues {
+        Queues::new(aws_sdk_sqs::Client::new(&self.config))
+    }
+
+    pub fn mailer(&self) -> Result<Mailer, Error> {
+        let client = aws_sdk_ses::Client::new(&self.config);
+        Ok(Mailer::new(client, variable("SENDER_ADDRESS")?, env::var("CONFIGURATION_SET").ok()))
+    }
+
+    pub fn streams(&self) -> Streams {
+        Streams::new(aws_sdk_dynamodbstreams::Client::new(&self.config))
+    }
+}
+
+fn aws_smithy_async_sleep() -> aws_smithy_async::rt::sleep::SharedAsyncSleep {
+    aws_smithy_async::rt::sleep::SharedAsyncSleep::new(aws_smithy_async::rt::sleep::TokioSleep::new())
+}
+
+/// How long an invocation may still run.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// From an invocation's context; the margin is kept for what must be written at the end.
+    pub fn of<T>(event: &LambdaEvent<T>, margin: Duration) -> Self {
+        let left = event.context.deadline().duration_since(std::time::SystemTime::now()).unwrap_or_default();
+        Self(Instant::now() + left.saturating_sub(margin))
+    }
+
+    /// A deadline `left` from now.
+    pub fn after(left: Duration) -> Self {
+        Self(Instant::now() + left)
+    }
+
+    pub fn has_passed(self) -> bool {
+        Instant::now() >= self.0
+    }
+}
+
+/// Takes invocations until the environment ends, giving each to `work`.
+///
+/// # Errors
+/// When the Runtime API is gone.
+pub async fn run<E, R, F, Fut>(work: F) -> Result<(), Error>
+where
+    E: DeserializeOwned,
+    R: Serialize,
+    F: Fn(LambdaEvent<E>) -> Fut,
+    Fut: Future<Output = Result<R, Error>>,
+{
+    lambda_runtime::run(lambda_runtime::service_fn(work)).await
+}

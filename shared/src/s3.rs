@@ -1,0 +1,170 @@
+//! The edge to S3: uploads, thumbnails, and the presigned URLs that let browsers reach them.
+
+use crate::attachment::{Attachment, ObjectKey, THUMBNAIL_SIZES};
+use crate::dynamodb::failure;
+use crate::failure::Failure;
+use crate::limits;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A request that a browser may make without credentials, for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Presigned {
+    pub method: String,
+    pub url: String,
+    /// Headers that must be sent exactly so.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// The S3 client and the two buckets.
+#[derive(Clone)]
+pub struct Objects {
+    client: aws_sdk_s3::Client,
+    uploads: String,
+    thumbnails: String,
+}
+
+impl Objects {
+    pub fn new(client: aws_sdk_s3::Client, uploads: String, thumbnails: String) -> Self {
+        Self { client, uploads, thumbnails }
+    }
+
+    /// A PUT that takes exactly the declared body: its length, type and, if given, checksum are signed.
+    pub async fn presign_upload(&self, key: &ObjectKey, attachment: &Attachment) -> Result<Presigned, Failure> {
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.uploads)
+            .key(key.upload())
+            .content_type(&attachment.content_type)
+            .content_length(i64::try_from(attachment.size).map_err(Failure::permanent)?)
+            .set_checksum_sha256(attachment.sha256.clone())
+            .presigned(expiring_in(limits::UPLOAD_URL_LIFE)?)
+            .await
+            .map_err(|error| failure(&error))?;
+        let headers = request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(Presigned { method: request.method().to_owned(), url: request.uri().to_owned(), headers })
+    }
+
+    /// A GET of the upload that a browser saves and never shows in our name.
+    pub async fn presign_download(&self, key: &ObjectKey, attachment: &Attachment) -> Result<String, Failure> {
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.uploads)
+            .key(key.upload())
+            .response_content_disposition(content_disposition(&attachment.filename))
+            .presigned(expiring_in(limits::DOWNLOAD_URL_LIFE)?)
+            .await
+            .map_err(|error| failure(&error))?;
+        Ok(request.uri().to_owned())
+    }
+
+    /// A GET of one thumbnail.
+    pub async fn presign_thumbnail(&self, key: &ObjectKey, size: u32) -> Result<String, Failure> {
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.thumbnails)
+            .key(key.thumbnail(size))
+            .presigned(expiring_in(limits::DOWNLOAD_URL_LIFE)?)
+            .await
+            .map_err(|error| failure(&error))?;
+        Ok(request.uri().to_owned())
+    }
+
+    /// The bytes of an object in `bucket`; `None` when it is gone. Refuses what is larger than `maximum` unread.
+    pub async fn get(&self, bucket: &str, key: &str, maximum: u64) -> Result<Option<Vec<u8>>, Failure> {
+        let result = self.client.get_object().bucket(bucket).key(key).send().await;
+        let output = match result {
+            Ok(output) => output,
+            Err(error) => {
+                let is_gone = error.as_service_error().is_some_and(|error| error.is_no_such_key());
+                return if is_gone { Ok(None) } else { Err(failure(&error)) };
+            }
+        };
+        let length = output.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
+        if length > maximum {
+            return Err(Failure::permanent(format!("it has {length} bytes, which is more than {maximum}")));
+        }
+        let bytes = output.body.collect().await.map_err(Failure::passing)?;
+        Ok(Some(bytes.into_bytes().into()))
+    }
+
+    /// Stores one thumbnail.
+    pub async fn put_thumbnail(&self, key: &ObjectKey, size: u32, jpeg: Vec<u8>) -> Result<(), Failure> {
+        self.client
+            .put_object()
+            .bucket(&self.thumbnails)
+            .key(key.thumbnail(size))
+            .content_type("image/jpeg")
+            // The key is the attachment's own, so the picture behind it never changes.
+            .cache_control("private, max-age=31536000, immutable")
+            .body(ByteStream::from(jpeg))
+            .send()
+            .await
+            .map_err(|error| failure(&error))?;
+        Ok(())
+    }
+
+    /// Removes an attachment's upload and thumbnails; what is not there counts as removed.
+    pub async fn remove(&self, key: &ObjectKey) -> Result<(), Failure> {
+        self.remove_thumbnails(key).await?;
+        self.client
+            .delete_object()
+            .bucket(&self.uploads)
+            .key(key.upload())
+            .send()
+            .await
+            .map_err(|error| failure(&error))?;
+        Ok(())
+    }
+
+    /// Removes an attachment's thumbnails.
+    pub async fn remove_thumbnails(&self, key: &ObjectKey) -> Result<(), Failure> {
+        for size in THUMBNAIL_SIZES {
+            self.client
+                .delete_object()
+                .bucket(&self.thumbnails)
+                .key(key.thumbnail(size))
+                .send()
+                .await
+                .map_err(|error| failure(&error))?;
+        }
+        Ok(())
+    }
+}
+
+fn expiring_in(life: Duration) -> Result<PresigningConfig, Failure> {
+    PresigningConfig::expires_in(life).map_err(Failure::permanent)
+}
+
+/// `Content-Disposition` with an ASCII name for old clients and the real one encoded (RFC 6266, RFC 8187).
+fn content_disposition(filename: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_. ".contains(c);
+    let ascii: String = filename.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    let encoded: String = filename
+        .bytes()
+        .map(|byte| {
+            let c = char::from(byte);
+            if c.is_ascii_alphanumeric() || "-_.~".contains(c) { c.to_string() } else { format!("%{byte:02X}") }
+        })
+        .collect();
+    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_name_can_break_out_of_the_header() {
+        let value = content_disposition("a\"; x=\r\nSet-Cookie: é.html");
+        assert!(value.is_ascii() && !value.contains(['\r', '\n']));
+        assert_eq!(value.matches('"').count(), 2);
+        assert!(value.ends_with("%C3%A9.html"));
+    }
+}

@@ -1,0 +1,48 @@
+//! The edge to SES.
+
+use crate::failure::Failure;
+use aws_sdk_ses::primitives::Blob;
+use aws_sdk_ses::types::RawMessage;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// Sends finished MIME messages.
+#[derive(Clone)]
+pub struct Mailer {
+    client: aws_sdk_ses::Client,
+    /// The verified identity that mail is sent from.
+    pub sender: String,
+    configuration_set: Option<String>,
+}
+
+impl Mailer {
+    pub fn new(client: aws_sdk_ses::Client, sender: String, configuration_set: Option<String>) -> Self {
+        Self { client, sender, configuration_set }
+    }
+
+    /// Sends `mime` to one address; returns SES's message id.
+    ///
+    /// # Errors
+    /// Permanent where SES will never take this message; passing for throttles, quotas and faults.
+    pub async fn send(&self, to: &str, mime: Vec<u8>) -> Result<String, Failure> {
+        let message = RawMessage::builder().data(Blob::new(mime)).build().map_err(Failure::permanent)?;
+        let result = self
+            .client
+            .send_raw_email()
+            .source(&self.sender)
+            .destinations(to)
+            .raw_message(message)
+            .set_configuration_set_name(self.configuration_set.clone())
+            .send()
+            .await;
+        match result {
+            Ok(output) => Ok(output.message_id().to_owned()),
+            Err(error) => Err(match error.code() {
+                // SES's word that the message itself is at fault.
+                Some("MessageRejected" | "InvalidParameterValue") => {
+                    Failure::permanent(error.message().unwrap_or("rejected"))
+                }
+                _ => crate::dynamodb::failure(&error),
+            }),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The edge to DynamoDB Streams: fetching records again by their sequence numbers.
+
+use crate::dynamodb::failure;
+use crate::failure::Failure;
+use aws_sdk_dynamodbstreams::types::{AttributeValue, Record, ShardIteratorType, StreamRecord};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+
+/// `GetRecords` calls that one fetch makes at most.
+const MAXIMUM_READS: usize = 50;
+
+/// The Streams client.
+#[derive(Clone)]
+pub struct Streams {
+    client: aws_sdk_dynamodbstreams::Client,
+}
+
+impl Streams {
+    pub fn new(client: aws_sdk_dynamodbstreams::Client) -> Self {
+        Self { client }
+    }
+
+    /// The records of a shard from sequence number `first` to `last`, both included, each as the JSON that Lambda
+    /// delivers.
+    ///
+    /// # Errors
+    /// Permanent when the stream no longer holds them (it keeps records for a day). Passing when the reads ended before
+    /// `last`: part of a batch is never taken for all of it.
+    pub async fn fetch(&self, stream_arn: &str, shard: &str, first: &str, last: &str) -> Result<Vec<Value>, Failure> {
+        let iterator = self
+            .client
+            .get_shard_iterator()
+            .stream_arn(stream_arn)
+            .shard_id(shard)
+            .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+            .sequence_number(first)
+            .send()
+            .await;
+        let mut iterator = match iterator {
+            Ok(output) => output.shard_iterator,
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_trimmed_data_access_exception()) => {
+                return Err(Failure::permanent("the stream no longer holds the records"));
+            }
+            Err(error) => return Err(failure(&error)),
+        };
+        let mut found = Vec::new();
+        for _ in 0..MAXIMUM_READS {
+            let Some(position) = iterator else { break };
+            let output = self.client.get_records().shard_iterator(position).send().await.map_err(|e| failure(&e))?;
+            // A page may well be empty in the middle of a shard.
+            for record in output.records.unwrap_or_default() {
+                let sequence = record.dynamodb().and_then(|change| change.sequence_number()).unwrap_or_default();
+                if is_after(sequence, last) {
+                    return Ok(found);
+                }
+                let is_last = sequence == last;
+                found.push(to_lambda(record, stream_arn));
+                if is_last {
+                    return Ok(found);
+                }
+            }
+            iterator = output.next_shard_iterator;
+        }
+        Err(Failure::passing("the reads ended before the last record"))
+    }
+}
+
+/// Sequence numbers are decimal texts without leading zeros: the longer is the greater.
+fn is_after(sequence: &str, last: &str) -> bool {
+    (sequence.len(), sequence) > (last.len(), last)
+}
+
+fn to_lambda(record: Record, stream_arn: &str) -> Value {
+    let dynamodb = record.dynamodb.map(change_to_lambda).unwrap_or_default();
+    let mut value = json!({
+        "eventID": record.event_id,
+        "eventName": record.event_name.map(|name| name.as_str().to_owned()),
+        "eventVersion": record.event_version,
+        "eventSource": record.event_source,
+        "awsRegion": record.aws_region,
+        "eventSourceARN": stream_arn,
+        "dynamodb": dynamodb,
+    });
+    if let Some(identity) = record.user_identity {
+        value["userIdentity"] = json!({ "type": identity.r#type, "principalId": identity.principal_id });
+    }
+    value
+}
+
+fn change_to_lambda(change: StreamRecord) -> Map<String, Value> {
+    let mut json = Map::new();
+    if let Some(at) = change.approximate_creation_date_time {
+        json.insert("ApproximateCreationDateTime".into(), json!(at.as_secs_f64()));
+    }
+    for (name, image) in [("Keys", change.keys), ("NewImage", change.new_image), ("OldImage", change.old_image)] {
+        if let Some(image) = image {
+            json.insert(name.into(), item_to_json(&image));
+        }
+    }
+    json.insert("SequenceNumber".into(), json!(change.sequence_number));
+    json.insert("SizeBytes".into(), json!(change.size_bytes));
+    json.insert("StreamViewType".into(), json!(change.stream_view_type.map(|view| view.as_str().to_owned())));
+    json
+}
+
+fn item_to_json(item: &HashMap<String, AttributeValue>) -> Value {
+    item.iter().map(|(name, value)| (name.clone(), attribute_to_json(value))).collect::<Map<_, _>>().into()
+}
+
+fn attribute_to_json(value: &AttributeValue) -> Value {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    let encode = |blob: &aws_smithy_types::Blob| BASE64_STANDARD.encode(blob.as_ref());
+    match value {
+        AttributeValue::S(text) => json!({ "S": text }),
+        AttributeValue::N(number) => json!({ "N": number }),
+        AttributeValue::B(blob) => json!({ "B": encode(blob) }),
+        AttributeValue::Bool(value) => json!({ "BOOL": value }),
+        AttributeValue::Null(value) => json!({ "NULL": value }),
+        AttributeValue::Ss(texts) => json!({ "SS": texts }),
+        AttributeValue::Ns(numbers) => json!({ "NS": numbers }),
+        AttributeValue::Bs(blobs) => json!({ "BS": blobs.iter().map(encode).collect::<Vec<_>>() }),
+        AttributeValue::L(values) => json!({ "L": values.iter().map(attribute_to_json).collect::<Vec<_>>() }),
+        AttributeValue::M(item) => json!({ "M": item_to_json(item) }),
+        _ => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_compare_as_numbers() {
+        assert!(is_after("1000", "999"));
+        assert!(!is_after("999", "999"));
+        assert!(is_after("21", "20"));
+    }
+}

@@ -1,0 +1,118 @@
+//! Pictures in, upright thumbnails out: bounded, and safe against any input.
+//!
+//! [`make`] recognises a picture by its content, checks its header against [`Limits`] before any memory is taken on
+//! the header's word, decodes it once, and returns JPEG thumbnails of every size asked for: upright, in sRGB, alpha on
+//! white, without metadata, never larger than the picture. What it cannot or will not take is [`Refused`], for a reason
+//! that the picture's owner can read. A panic in a decoder ends as a refusal too.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`format`](self) | what a file is, by its first bytes |
+//! | `decode` | one module for each format: header, limits, pixels |
+//! | `raster` | pixels in memory, in whatever channels the file has |
+//! | `resize`, `orientation`, `colour`, `encode` | the steps from there to a thumbnail |
+#![forbid(unsafe_code)]
+
+mod colour;
+mod decode;
+mod encode;
+mod format;
+mod limits;
+mod orientation;
+mod raster;
+mod refused;
+mod resize;
+
+pub use format::Format;
+pub use limits::Limits;
+pub use refused::Refused;
+
+use colour::Colours;
+use decode::Decoded;
+use raster::Raster;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A picture, and its thumbnails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels, upright.
+    pub width: u32,
+    pub height: u32,
+    pub format: Format,
+    /// In the order in which their sizes were asked for.
+    pub thumbnails: Vec<Thumbnail>,
+}
+
+/// One thumbnail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thumbnail {
+    /// The size asked for: the limit of the long side.
+    pub size: u32,
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
+    pub jpeg: Vec<u8>,
+}
+
+/// Makes a thumbnail of each of `sizes`, which limit the long side in pixels.
+///
+/// # Errors
+/// When `bytes` are no picture that this crate reads, are damaged, or go beyond `limits`.
+pub fn make(bytes: &[u8], sizes: &[u32], limits: &Limits) -> Result<Picture, Refused> {
+    // Nothing outlives a panic: all that the closure builds is its own.
+    catch_unwind(AssertUnwindSafe(|| make_unguarded(bytes, sizes, limits)))
+        .unwrap_or(Err(Refused::DecoderFailed))
+}
+
+fn make_unguarded(bytes: &[u8], sizes: &[u32], limits: &Limits) -> Result<Picture, Refused> {
+    let format = Format::recognise(bytes)?;
+    let decoded = decode::decode(format, bytes, limits)?;
+    let (width, height) = decoded
+        .orientation
+        .upright(decoded.raster.width, decoded.raster.height);
+    Ok(Picture {
+        width,
+        height,
+        format,
+        thumbnails: thumbnails(decoded, sizes)?,
+    })
+}
+
+/// Largest first, so that a smaller one can be made of a larger one.
+fn thumbnails(decoded: Decoded, sizes: &[u32]) -> Result<Vec<Thumbnail>, Refused> {
+    let Decoded {
+        raster,
+        orientation,
+        profile,
+    } = decoded;
+    let colours = Colours::new(raster.layout, profile.as_deref());
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|&index| std::cmp::Reverse(sizes[index]));
+    let mut rasters = vec![raster];
+    let mut made: Vec<(usize, Thumbnail)> = Vec::with_capacity(sizes.len());
+    for index in order {
+        let size = sizes[index];
+        let small = resize::shrink(source_for(&rasters, size), size)?;
+        let upright = orientation.apply(&colours.flattened(&small)?);
+        let (width, height) = (upright.width, upright.height);
+        made.push((
+            index,
+            Thumbnail {
+                size,
+                width,
+                height,
+                jpeg: encode::jpeg(&upright)?,
+            },
+        ));
+        rasters.push(small);
+    }
+    made.sort_by_key(|(index, _)| *index);
+    Ok(made.into_iter().map(|(_, thumbnail)| thumbnail).collect())
+}
+
+/// The smallest raster so far that still has twice the pixels wanted on a side: from less, a second resampling would
+/// show. Where there is none, the picture itself.
+fn source_for(rasters: &[Raster], size: u32) -> &Raster {
+    let has_twice = |raster: &&Raster| raster.long_side() >= size.saturating_mul(2);
+    rasters[1..].iter().rev().find(has_twice).unwrap_or(&rasters[0])
+}

@@ -1,0 +1,121 @@
+//! Which way up a picture is (EXIF tag 0x0112), and turning it upright.
+
+use crate::raster::Raster;
+
+const ORIENTATION_TAG: u16 = 0x0112;
+const ENTRY_BYTES: usize = 12;
+
+/// An EXIF orientation, 1 to 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Orientation(u8);
+
+impl Orientation {
+    pub(crate) const UPRIGHT: Self = Self(1);
+
+    /// From EXIF data, with or without its `Exif` prefix. What cannot be read says nothing about the pixels, so the
+    /// picture then counts as upright.
+    pub(crate) fn from_exif(exif: Option<&[u8]>) -> Self {
+        exif.and_then(read)
+            .filter(|value| (1..=8).contains(value))
+            .map_or(Self::UPRIGHT, Self)
+    }
+
+    fn swaps_sides(self) -> bool {
+        self.0 >= 5
+    }
+
+    /// The dimensions after turning upright.
+    pub(crate) fn upright(self, width: u32, height: u32) -> (u32, u32) {
+        if self.swaps_sides() {
+            (height, width)
+        } else {
+            (width, height)
+        }
+    }
+
+    /// The picture turned upright.
+    pub(crate) fn apply(self, stored: &Raster) -> Raster {
+        let (width, height) = self.upright(stored.width, stored.height);
+        if self == Self::UPRIGHT {
+            return stored.clone();
+        }
+        let channels = stored.layout.channels();
+        let mut pixels = Vec::with_capacity(stored.pixels.len());
+        for y in 0..height {
+            for x in 0..width {
+                let (from_x, from_y) = self.stored_at(x, y, stored);
+                let at = (from_y as usize * stored.width as usize + from_x as usize) * channels;
+                pixels.extend_from_slice(&stored.pixels[at..at + channels]);
+            }
+        }
+        Raster {
+            width,
+            height,
+            layout: stored.layout,
+            pixels,
+        }
+    }
+
+    /// Where the upright pixel (x, y) is stored.
+    fn stored_at(self, x: u32, y: u32, stored: &Raster) -> (u32, u32) {
+        let (right, bottom) = (stored.width - 1, stored.height - 1);
+        match self.0 {
+            2 => (right - x, y),
+            3 => (right - x, bottom - y),
+            4 => (x, bottom - y),
+            5 => (y, x),
+            6 => (y, bottom - x),
+            7 => (right - y, bottom - x),
+            8 => (right - y, x),
+            _ => (x, y),
+        }
+    }
+}
+
+/// Looks the tag up in the first directory of a TIFF structure.
+fn read(exif: &[u8]) -> Option<u8> {
+    let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
+    let is_big_endian = match tiff.get(..4)? {
+        b"MM\0*" => true,
+        b"II*\0" => false,
+        _ => return None,
+    };
+    let u16_at = |at: usize| {
+        let bytes = tiff.get(at..at.checked_add(2)?)?.try_into().ok()?;
+        Some(if is_big_endian {
+            u16::from_be_bytes(bytes)
+        } else {
+            u16::from_le_bytes(bytes)
+        })
+    };
+    let u32_at = |at: usize| {
+        let bytes = tiff.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        Some(if is_big_endian {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        })
+    };
+    let directory = usize::try_from(u32_at(4)?).ok()?;
+    let entries = usize::from(u16_at(directory)?);
+    let first = directory.checked_add(2)?;
+    let entry = (0..entries)
+        .map(|n| first + n * ENTRY_BYTES)
+        .find(|&at| u16_at(at) == Some(ORIENTATION_TAG))?;
+    u8::try_from(u16_at(entry + 8)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_exif_makes_the_reader_panic(exif in prop::collection::vec(any::<u8>(), 0..64), big in any::<bool>()) {
+            let mut tiff = if big { b"MM\0*".to_vec() } else { b"II*\0".to_vec() };
+            tiff.extend(exif);
+            Orientation::from_exif(Some(&tiff));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! End-to-end tests: a host for each, started as a person would, driven over HTTP. Nothing sleeps: tests wait for
+//! `/_local/idle` and move the clock.
+#![forbid(unsafe_code)]
+
+mod durability;
+mod failures;
+mod identity;
+mod mail;
+mod notes;
+mod pictures;
+mod schedules;

@@ -1,0 +1,124 @@
+//! Attachments: real photographs, and files that only pretend to be.
+
+use end_to_end::{Caller, Host};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A real photograph of the package that `photographs.sh` fetches.
+fn photograph(name: &str) -> Vec<u8> {
+    let script = end_to_end::workspace().join("tests/photographs.sh");
+    let status = Command::new(script).status().expect("a shell");
+    assert!(status.success(), "the photographs' package could not be fetched");
+    let path: PathBuf = end_to_end::workspace().join("target/photographs").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The same JPEG with an EXIF segment that says how to turn it, as a camera held upright writes.
+fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend_from_slice(&[orientation, 0, 0, 0, 0, 0, 0]);
+    let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}
+
+async fn attachment(caller: &Caller, note: &str, attachment: &Value) -> Value {
+    let id = attachment["id"].as_str().unwrap();
+    caller.get(&format!("/notes/{note}/attachments/{id}")).await.expect(200)
+}
+
+#[tokio::test]
+async fn a_photograph_becomes_ready_with_upright_thumbnails() {
+    let host = Host::start().await;
+    let anna = host.api.caller("anna").await;
+    let note = anna.create(json!({ "title": "Trip" })).await;
+    let note = note["id"].as_str().unwrap();
+    let plain = photograph("Wine_by_Jakkub_Mede.jpg");
+    let (width, height) = {
+        let picture = image::load_from_memory(&plain).unwrap();
+        (picture.width(), picture.height())
+    };
+
+    // Orientation 6: the picture is to be turned by a quarter, so that sides change places.
+    let created = anna.attach(note, "wine glass.jpg", "image/jpeg", with_orientation(&plain, 6)).await;
+    assert_eq!(created["status"], "pending");
+    host.api.idle().await;
+    let ready = attachment(&anna, note, &created).await;
+    assert_eq!(ready["status"], "ready", "{ready}");
+    assert_eq!((&ready["width"], &ready["height"]), (&json!(height), &json!(width)));
+    assert_eq!(anna.get(&format!("/notes/{note}")).await.expect(200)["attachments"], 1);
+
+    let thumbnails = ready["thumbnails"].as_array().unwrap();
+    assert_eq!(thumbnails.len(), 3);
+    for thumbnail in thumbnails {
+        let answer = host.api.get(thumbnail["url"].as_str().unwrap()).await;
+        assert_eq!(answer.status, 200);
+        let picture = image::load_from_memory(&answer.body).expect("a picture").to_rgb8();
+        assert_eq!((&json!(picture.width()), &json!(picture.height())), (&thumbnail["width"], &thumbnail["height"]));
+        assert_eq!(picture.width().max(picture.height()), u32::try_from(thumbnail["size"].as_u64().unwrap()).unwrap());
+        assert!(!answer.body.windows(4).any(|window| window == b"Exif"), "metadata is gone");
+        if thumbnail["size"] == 160 {
+            let turned = image::load_from_memory(&plain).unwrap().rotate90();
+            let expected = turned.resize_exact(picture.width(), picture.height(), image::imageops::FilterType::Triangle);
+            let difference = mean_difference(&picture, &expected.to_rgb8());
+            assert!(difference < 12.0, "it is not the photograph turned upright: {difference}");
+        }
+    }
+    let download = host.api.get(ready["download_url"].as_str().unwrap()).await;
+    assert_eq!(download.body, with_orientation(&plain, 6));
+    assert!(download.header("content-disposition").unwrap().starts_with("attachment"));
+}
+
+fn mean_difference(one: &image::RgbImage, other: &image::RgbImage) -> f64 {
+    let sum: u64 = one.as_raw().iter().zip(other.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / one.as_raw().len() as f64
+}
+
+#[tokio::test]
+async fn a_text_that_calls_itself_a_picture_fails_for_a_reason_its_owner_can_read() {
+    let host = Host::start().await;
+    let anna = host.api.caller("anna").await;
+    let note = anna.create(json!({ "title": "Trick" })).await;
+    let note = note["id"].as_str().unwrap();
+    let fake = anna.attach(note, "photo.jpg", "image/jpeg", b"just words".to_vec()).await;
+    let text = anna.attach(note, "list.txt", "text/plain", b"milk".to_vec()).await;
+    host.api.idle().await;
+    let failed = attachment(&anna, note, &fake).await;
+    assert_eq!(failed["status"], "failed");
+    assert!(failed["reason"].as_str().unwrap().contains("picture"), "{failed}");
+    let ready = attachment(&anna, note, &text).await;
+    assert_eq!((&ready["status"], &ready["thumbnails"]), (&json!("ready"), &json!([])));
+}
+
+#[tokio::test]
+async fn an_upload_takes_exactly_the_declared_body() {
+    let host = Host::start().await;
+    let anna = host.api.caller("anna").await;
+    let note = anna.create(json!({ "title": "Exact" })).await;
+    let path = format!("/notes/{}/attachments", note["id"].as_str().unwrap());
+    let wanted = json!({ "filename": "a.txt", "content_type": "text/plain", "size": 4,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" });
+    let created = anna.post(&path, wanted).await.expect(201);
+    for wrong in [&b"tests"[..], b"tes", b"TEST"] {
+        assert!(anna.upload(&created["upload"], wrong.to_vec()).await.status.is_client_error());
+    }
+    assert_eq!(anna.upload(&created["upload"], b"test".to_vec()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_deleted_attachment_takes_its_objects_along() {
+    let host = Host::start().await;
+    let anna = host.api.caller("anna").await;
+    let note = anna.create(json!({ "title": "Gone" })).await;
+    let note = note["id"].as_str().unwrap();
+    let created = anna.attach(note, "a.txt", "text/plain", b"text".to_vec()).await;
+    host.api.idle().await;
+    let ready = attachment(&anna, note, &created).await;
+    let url = ready["download_url"].as_str().unwrap();
+    assert_eq!(host.api.get(url).await.status, 200);
+    let id = created["id"].as_str().unwrap();
+    assert_eq!(anna.send("DELETE", &format!("/notes/{note}/attachments/{id}"), &[], Value::Null).await.status, 204);
+    host.api.idle().await;
+    assert_eq!(host.api.get(url).await.status, 404);
+    assert_eq!(anna.get(&format!("/notes/{note}")).await.expect(200)["attachments"], 0);
+}

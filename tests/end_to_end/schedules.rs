@@ -1,0 +1,98 @@
+//! What runs by the clock: reports and cleanup.
+
+use end_to_end::Host;
+use serde_json::{Value, json};
+
+const DAY: u64 = 24 * 3600;
+
+async fn run(host: &Host, function: &str) {
+    host.api.send("POST", &format!("/_local/schedules/{function}/run"), &[], "").await.expect(202);
+    host.api.idle().await;
+}
+
+#[tokio::test]
+async fn the_daily_report_is_mailed_and_kept() {
+    let host = Host::start().await;
+    let anna = host.api.caller("anna").await;
+    let settings = json!({ "email": "anna@example.com", "notifications": true, "daily_report": true });
+    anna.send("PUT", "/settings", &[], settings.clone()).await.expect(200);
+    assert_eq!(anna.get("/settings").await.expect(200), settings);
+    let note = anna.create(json!({ "title": "One" })).await;
+    anna.create(json!({ "title": "Two" })).await;
+    let path = format!("/notes/{}", note["id"].as_str().unwrap());
+    anna.send("PATCH", &path, &[], json!({ "title": "One more" })).await.expect(200);
+    let date = note["created_at"].as_str().unwrap()[..10].to_owned();
+    host.api.idle().await;
+
+    host.api.advance(DAY).await;
+    run(&host, "DailyReportFunction").await;
+    run(&host, "DailyReportFunction").await;
+    let mail = host.api.mail().await;
+    let to_anna: Vec<&Value> = mail.iter().filter(|mail| mail["to"][0] == "anna@example.com").collect();
+    assert_eq!(to_anna.len(), 1, "one report, however often it is run");
+    assert!(to_anna[0]["subject"].as_str().unwrap().contains(&date));
+    assert_eq!(mail.iter().filter(|mail| mail["to"][0] == "operator@example.com").count(), 1);
+
+    // A day on, the first token has run out.
+    let report = host.api.caller("anna").await.get(&format!("/reports/{date}")).await.expect(200);
+    assert_eq!((&report["counts"]["created"], &report["counts"]["updated"]), (&json!(2), &json!(1)));
+    assert_eq!(host.api.caller("ben").await.get(&format!("/reports/{date}")).await.status, 404);
+}
+
+#[tokio::test]
+async fn trash_is_purged_after_its_time_with_all_that_hangs_on_it_and_nothing_else() {
+    let host = Host::start().await;
+    let anna = host.api.caller("anna").await;
+    let (old, kept) = (anna.create(json!({ "title": "Old" })).await, anna.create(json!({ "title": "Kept" })).await);
+    let mut urls = Vec::new();
+    for note in [&old, &kept] {
+        let note = note["id"].as_str().unwrap();
+        let created = anna.attach(note, "a.txt", "text/plain", b"text".to_vec()).await;
+        host.api.idle().await;
+        let id = created["id"].as_str().unwrap();
+        let ready = anna.get(&format!("/notes/{note}/attachments/{id}")).await.expect(200);
+        urls.push(ready["download_url"].as_str().unwrap().to_owned());
+    }
+    let path = format!("/notes/{}", old["id"].as_str().unwrap());
+    assert_eq!(anna.send("DELETE", &path, &[], Value::Null).await.status, 204);
+
+    host.api.advance(29 * DAY).await;
+    run(&host, "NightlyCleanupFunction").await;
+    let anna = host.api.caller("anna").await;
+    assert_eq!(anna.get(&path).await.status, 200, "it is not due yet");
+
+    host.api.advance(2 * DAY).await;
+    run(&host, "NightlyCleanupFunction").await;
+    let anna = host.api.caller("anna").await;
+    assert_eq!(anna.get(&path).await.status, 404);
+    assert_eq!(host.api.get(&urls[0]).await.status, 404, "its object is gone");
+    let kept = format!("/notes/{}", kept["id"].as_str().unwrap());
+    assert_eq!(anna.get(&kept).await.expect(200)["attachments"], 1);
+    assert_eq!(host.api.get(&urls[1]).await.status, 200, "the other's is not");
+}
+
+#[tokio::test]
+async fn an_upload_that_never_comes_expires() {
+    let host = Host::start().await;
+    let anna = host.api.caller("anna").await;
+    let note = anna.create(json!({ "title": "Waiting" })).await;
+    let path = format!("/notes/{}/attachments", note["id"].as_str().unwrap());
+    anna.post(&path, json!({ "filename": "a", "content_type": "text/plain", "size": 1 })).await.expect(201);
+    host.api.advance(2 * DAY).await;
+    run(&host, "NightlyCleanupFunction").await;
+    let anna = host.api.caller("anna").await;
+    assert_eq!(anna.get(&path).await.expect(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_schedule_fires_by_the_clock_alone() {
+    let host = Host::start().await;
+    let before = host.api.get("/_local/schedules").await.expect(200);
+    let cleanup = before.as_array().unwrap().iter().find(|s| s["function"] == "NightlyCleanupFunction").unwrap();
+    let next = cleanup["next_run"].as_str().expect("a next run").to_owned();
+    host.api.send("POST", "/_local/clock", &[], json!({ "set": next }).to_string()).await.expect(200);
+    host.api.idle().await;
+    let functions = host.api.get("/_local/functions").await.expect(200);
+    let function = functions.as_array().unwrap().iter().find(|f| f["name"] == "NightlyCleanupFunction").unwrap();
+    assert_eq!(function["invocations"], 1);
+}

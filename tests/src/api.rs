@@ -1,0 +1,201 @@
+//! A client of the API and of the control routes.
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+type HttpClient = Client<HttpConnector, Full<Bytes>>;
+
+/// The API of one host.
+#[derive(Clone)]
+pub struct Api {
+    pub url: String,
+    client: HttpClient,
+}
+
+/// One answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON; `null` when there is none.
+    pub fn json(&self) -> Value {
+        if self.body.is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The body as JSON, if the status is `status`.
+    pub fn expect(self, status: u16) -> Value {
+        let text = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status.as_u16(), status, "{text}");
+        self.json()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+impl Api {
+    pub fn new(url: String) -> Self {
+        Self { url, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// Sends one request to a path of this API or to a whole URL; fails when no answer comes.
+    pub async fn try_send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, String> {
+        let url = if target.starts_with("http") { target.to_owned() } else { format!("{}{target}", self.url) };
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?)
+            .uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).map_err(|error| error.to_string())?;
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|error| error.to_string())?;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+            Ok(Answer { status: parts.status, headers: parts.headers, body })
+        };
+        tokio::time::timeout(Duration::from_secs(90), exchange).await.map_err(|_| "no answer in time".to_owned())?
+    }
+
+    pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        self.try_send(method, target, headers, body)
+            .await
+            .unwrap_or_else(|error| panic!("{method} {target}: {error}"))
+    }
+
+    pub async fn get(&self, target: &str) -> Answer {
+        self.send("GET", target, &[], "").await
+    }
+
+    /// Someone who calls the API with a token.
+    pub async fn caller(&self, subject: &str) -> Caller {
+        let email = format!("{subject}@example.com");
+        let answer = self.get(&format!("/_local/token?sub={subject}&email={email}")).await;
+        assert_eq!(answer.status, 200);
+        Caller { api: self.clone(), token: String::from_utf8_lossy(&answer.body).into_owned() }
+    }
+
+    /// Returns when nothing is queued, in flight or due.
+    pub async fn idle(&self) -> Value {
+        self.get("/_local/idle?timeout=60").await.expect(200)
+    }
+
+    /// Moves the clock forward and waits until all that came due is done.
+    pub async fn advance(&self, seconds: u64) -> Value {
+        let body = json!({ "advance_seconds": seconds }).to_string();
+        self.send("POST", "/_local/clock", &[], body).await.expect(200);
+        self.idle().await
+    }
+
+    /// Moves the clock to whatever is waited for next, again and again, until nothing is.
+    pub async fn run_until_nothing_is_due(&self) {
+        for _ in 0..100 {
+            let Some(next) = self.idle().await["next_due"].as_str().map(ToOwned::to_owned) else { return };
+            self.send("POST", "/_local/clock", &[], json!({ "set": next }).to_string()).await.expect(200);
+        }
+        panic!("something is due for ever");
+    }
+
+    /// Sent e-mails, newest first.
+    pub async fn mail(&self) -> Vec<Value> {
+        let mail = self.get("/_local/mail").await.expect(200);
+        mail.as_array().expect("a list").clone()
+    }
+
+    /// Messages in the queue whose name ends so.
+    pub async fn messages(&self, queue: &str) -> Vec<Value> {
+        let name = self.queue_name(queue).await;
+        let messages = self.get(&format!("/_local/queues/{name}/messages")).await.expect(200);
+        messages.as_array().expect("a list").clone()
+    }
+
+    /// The full name of the queue whose name ends so.
+    pub async fn queue_name(&self, queue: &str) -> String {
+        let queues = self.get("/_local/queues").await.expect(200);
+        let names = queues.as_array().expect("a list").iter().filter_map(|queue| queue["name"].as_str());
+        names.filter(|name| name.ends_with(queue)).map(ToOwned::to_owned).next().expect("the queue exists")
+    }
+
+    /// Adds a fault to the embedded data services.
+    pub async fn fault(&self, fault: Value) {
+        self.send("POST", "/_local/faults", &[], fault.to_string()).await.expect(204);
+    }
+}
+
+/// Someone with a token.
+#[derive(Clone)]
+pub struct Caller {
+    pub api: Api,
+    pub token: String,
+}
+
+impl Caller {
+    pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let authorization = format!("Bearer {}", self.token);
+        let mut all = vec![("authorization", authorization.as_str())];
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            all.push(("content-type", "application/json"));
+            body.to_string()
+        };
+        all.extend_from_slice(headers);
+        self.api.send(method, target, &all, body).await
+    }
+
+    pub async fn get(&self, target: &str) -> Answer {
+        self.send("GET", target, &[], Value::Null).await
+    }
+
+    pub async fn post(&self, target: &str, body: Value) -> Answer {
+        self.send("POST", target, &[], body).await
+    }
+
+    /// Creates a note and returns it.
+    pub async fn create(&self, body: Value) -> Value {
+        self.post("/notes", body).await.expect(201)
+    }
+
+    /// Attaches a file to a note: asks for the URL, uploads as told, and returns the attachment as it then stands.
+    pub async fn attach(&self, note: &str, filename: &str, content_type: &str, content: Vec<u8>) -> Value {
+        let wanted = json!({ "filename": filename, "content_type": content_type, "size": content.len() });
+        let created = self.post(&format!("/notes/{note}/attachments"), wanted).await.expect(201);
+        let answer = self.upload(&created["upload"], content).await;
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        created["attachment"].clone()
+    }
+
+    /// Carries out a presigned upload.
+    pub async fn upload(&self, upload: &Value, content: Vec<u8>) -> Answer {
+        let headers: Vec<(&str, &str)> = upload["headers"]
+            .as_object()
+            .expect("headers")
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str().expect("a text")))
+            .filter(|(name, _)| !["host", "content-length"].contains(name))
+            .collect();
+        let (method, url) = (upload["method"].as_str().expect("a method"), upload["url"].as_str().expect("a URL"));
+        self.api.send(method, url, &headers, content).await
+    }
+}

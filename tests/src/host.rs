@@ -1,0 +1,143 @@
+//! A host started for one test, on free ports, in its own directory.
+
+use crate::api::Api;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// How long a host may take to be ready. The handlers are built before the first is started.
+const START: Duration = Duration::from_secs(120);
+
+/// How to start a host.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Keeps state here, for tests that start a second host on it; otherwise nothing is kept.
+    pub data: Option<PathBuf>,
+    /// Further arguments.
+    pub arguments: Vec<String>,
+    /// An optimised host, for measurements.
+    pub release: bool,
+}
+
+/// A running host. Dropping it ends it.
+pub struct Host {
+    child: Child,
+    pub api: Api,
+    /// The AWS endpoint of the data services.
+    pub endpoint: String,
+    directory: tempfile::TempDir,
+}
+
+impl Host {
+    /// Starts a host that keeps nothing.
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let ready_file = directory.path().join("ready.json");
+        let log = std::fs::File::create(directory.path().join("host.log")).expect("a log file");
+        let mut command = Command::new(executable(options.release));
+        command.current_dir(workspace()).args(["--port", "0", "--ready-file"]).arg(&ready_file);
+        match &options.data {
+            Some(data) => command.arg("--data").arg(data),
+            None => command.arg("--ephemeral"),
+        };
+        command.args(&options.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let mut child = command.spawn().expect("the host starts");
+        let ready = wait_until_ready(&mut child, &ready_file, directory.path()).await;
+        let text = |name: &str| ready[name].as_str().expect("a text in the ready file").to_owned();
+        Self { child, api: Api::new(text("api")), endpoint: text("endpoint"), directory }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the host said so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("host.log")).unwrap_or_default()
+    }
+
+    /// Ends the host as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the host can be killed");
+        self.child.wait().expect("the host is gone");
+    }
+
+    /// Ends the host as Ctrl-C would; returns its exit code.
+    pub fn interrupt(mut self) -> Option<i32> {
+        signal(self.child.id(), "INT");
+        self.child.wait().expect("the host is gone").code()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            signal(self.child.id(), "TERM");
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            if matches!(self.child.try_wait(), Ok(None)) {
+                self.child.kill().ok();
+            }
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the host said ---\n{}", self.log());
+        }
+    }
+}
+
+/// Sends a signal to a process that this suite started.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+    assert!(status.is_ok_and(|status| status.success()), "signal {name} to {pid}");
+}
+
+async fn wait_until_ready(child: &mut Child, ready_file: &Path, directory: &Path) -> Value {
+    let deadline = Instant::now() + START;
+    loop {
+        if let Ok(text) = std::fs::read_to_string(ready_file) {
+            return serde_json::from_str(&text).expect("the ready file is JSON");
+        }
+        let said = || std::fs::read_to_string(directory.join("host.log")).unwrap_or_default();
+        if let Ok(Some(status)) = child.try_wait() {
+            panic!("the host ended with {status}:\n{}", said());
+        }
+        assert!(Instant::now() < deadline, "the host is not ready:\n{}", said());
+        // There is no event to wait for between two processes but this file.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The workspace that this suite belongs to.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+/// Builds host and handlers once, as `cargo run` would, and returns the host's executable.
+fn executable(release: bool) -> &'static Path {
+    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
+    EXECUTABLE.get_or_init(|| {
+        // All binaries in one go: the hosts' own builds then find nothing to do.
+        let output = Command::new(env!("CARGO"))
+            .args(["build", "--workspace", "--bins", "--message-format=json"])
+            .args(release.then_some("--release"))
+            .current_dir(workspace())
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "the host does not build");
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|message| message["target"]["name"] == "local")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .expect("cargo tells where the host is")
+    })
+}
