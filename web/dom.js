@@ -21,7 +21,7 @@ function fill(element, properties, children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
 
@@ -53,6 +53,9 @@ const MOST_NOTICES = 4;
 /** Shows a notice in the corner: `info` or `error`. */
 export function notify(text, kind = "info") {
   const area = byId("notices");
+  const dialog = byId("dialog");
+  // What is outside an open modal dialog is dim, and silent to a screen reader.
+  (dialog.open ? dialog : document.body).append(area);
   const notice = el("div", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status" }, el("p", {}, text));
   notice.append(el("button", { type: "button", class: "quiet", "aria-label": "Dismiss", onclick: () => notice.remove() }, "✕"));
   area.append(notice);
@@ -60,7 +63,20 @@ export function notify(text, kind = "info") {
   setTimeout(() => notice.remove(), NOTICE_MILLISECONDS[kind]);
 }
 
-/** Opens a dialog of index.html and gives its body, emptied. */
+/** Makes the dialog of index.html close by its button and by a click beside it. */
+export function startDialog() {
+  const dialog = byId("dialog");
+  byId("dialog-close").addEventListener("click", closeDialog);
+  dialog.addEventListener("click", (event) => {
+    // The dialog itself is only hit beside its content: on the backdrop.
+    if (event.target === dialog && !isInside(dialog.getBoundingClientRect(), event)) closeDialog();
+  });
+  dialog.addEventListener("close", () => document.body.append(byId("notices")));
+}
+
+const isInside = ({ left, right, top, bottom }, { clientX: x, clientY: y }) => x >= left && x <= right && y >= top && y <= bottom;
+
+/** Opens the dialog and gives its body, emptied. */
 export function openDialog(title, ...content) {
   const dialog = byId("dialog");
   byId("dialog-title").textContent = title;

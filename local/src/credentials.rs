@@ -1,7 +1,7 @@
-//! Credentials of the laptop cloud: one key for the host, one for people, one for each function; and generated secrets.
+//! Credentials of the laptop cloud: one key for the host, one for people, one for each function.
 
 use crate::state::{State, StateError};
-use crate::template::SecretSpec;
+use aws_credential_types::Credentials;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::collections::BTreeMap;
@@ -30,6 +30,11 @@ impl Keys {
             variables.insert("AWS_SESSION_TOKEN".to_owned(), token.clone());
         }
         variables
+    }
+
+    /// As the SDK's clients take them.
+    pub fn for_sdk(self) -> Credentials {
+        Credentials::new(self.access_key_id, self.secret_access_key, self.session_token, None, "host")
     }
 }
 
@@ -94,14 +99,4 @@ fn from_environment() -> Keys {
         secret_access_key: variable("AWS_SECRET_ACCESS_KEY").unwrap_or_else(|| "test".to_owned()),
         session_token: variable("AWS_SESSION_TOKEN"),
     }
-}
-
-/// The value of a template's secret: made once, and the same from then on.
-pub fn secret(state: &State, logical_id: &str, spec: SecretSpec) -> Result<String, StateError> {
-    if let Some(value) = state.get::<String>("secret", logical_id)? {
-        return Ok(value);
-    }
-    let value = spec.generate();
-    state.put("secret", logical_id, &value)?;
-    Ok(value)
 }

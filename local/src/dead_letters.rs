@@ -78,39 +78,16 @@ impl DeadLetters {
 
     /// Sends messages back to the queues they failed in, then removes them here. Returns how many.
     pub async fn replay(&self, which: &Which) -> Result<usize, DeadLetterError> {
-        self.act(which, async |letter| {
-            let source = letter.source_queue_arn.as_deref();
-            let source = source.ok_or_else(|| DeadLetterError::NoSource(letter.message_id.clone()))?;
-            let name = source.rsplit(':').next().unwrap_or_default();
-            let url = self.client.get_queue_url().queue_name(name).send().await.map_err(|e| sqs_error(name, &e))?;
-            // What parked it is history; what came with it stays.
-            let mut attributes = letter.message_attributes.clone();
-            for added in [SOURCE_ATTRIBUTE, "error", "parked_at", "replays"] {
-                attributes.remove(added);
-            }
-            self.client
-                .send_message()
-                .set_queue_url(url.queue_url)
-                .message_body(&letter.body)
-                .set_message_attributes(Some(attributes))
-                .send()
-                .await
-                .map_err(|error| sqs_error(name, &error))?;
-            Ok(())
-        })
-        .await
+        self.remove_each(which, true).await
     }
 
     /// Removes messages for good. Returns how many.
     pub async fn discard(&self, which: &Which) -> Result<usize, DeadLetterError> {
-        self.act(which, async |_| Ok(())).await
+        self.remove_each(which, false).await
     }
 
-    async fn act(
-        &self,
-        which: &Which,
-        action: impl AsyncFn(&DeadLetter) -> Result<(), DeadLetterError>,
-    ) -> Result<usize, DeadLetterError> {
+    /// One message that cannot be sent back stays, and does not keep the others.
+    async fn remove_each(&self, which: &Which, send_back: bool) -> Result<usize, DeadLetterError> {
         let mut done = 0;
         let mut first_error = None;
         for letter in self.receive_all().await? {
@@ -118,7 +95,8 @@ impl DeadLetters {
                 self.release(&letter).await?;
                 continue;
             }
-            match action(&letter).await {
+            let result = if send_back { self.send_back(&letter).await } else { Ok(()) };
+            match result {
                 Ok(()) => {
                     self.remove(&letter).await?;
                     done += 1;
@@ -134,6 +112,27 @@ impl DeadLetters {
             (None, Which::Only(id)) if done == 0 => Err(DeadLetterError::NotFound(id.clone())),
             (None, _) => Ok(done),
         }
+    }
+
+    async fn send_back(&self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
+        let source = letter.source_queue_arn.as_deref();
+        let source = source.ok_or_else(|| DeadLetterError::NoSource(letter.message_id.clone()))?;
+        let name = source.rsplit(':').next().unwrap_or_default();
+        let url = self.client.get_queue_url().queue_name(name).send().await.map_err(|e| sqs_error(name, &e))?;
+        // What parked it is history; what came with it stays.
+        let mut attributes = letter.message_attributes.clone();
+        for added in [SOURCE_ATTRIBUTE, "error", "parked_at", "replays"] {
+            attributes.remove(added);
+        }
+        self.client
+            .send_message()
+            .set_queue_url(url.queue_url)
+            .message_body(&letter.body)
+            .set_message_attributes(Some(attributes))
+            .send()
+            .await
+            .map_err(|error| sqs_error(name, &error))?;
+        Ok(())
     }
 
     async fn receive_all(&self) -> Result<Vec<DeadLetter>, DeadLetterError> {

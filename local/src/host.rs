@@ -7,7 +7,7 @@ use crate::control::{self, Control};
 use crate::http_api::{Gateway, Verifier};
 use crate::identity::Identity;
 use crate::lambda::{self, Lambda};
-use crate::sources::{self, Sources};
+use crate::sources::{self, SdkQueues, SdkStreams, Sources};
 use crate::state::State;
 use crate::{build, credentials, greeting, provision, template};
 use axum::Router;
@@ -73,8 +73,9 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
     let (stop_services, services_stopped) = watch::channel(false);
     let services = start_services(&cli, &data.path, address.port(), &clock, &credentials, services_stopped).await?;
 
-    let clients = Clients::new(&services.url, REGION, &credentials.host());
+    let clients = Clients::new(&services.url, REGION, credentials.host().for_sdk())?;
     let mut app = load(&cli, &state, &services.url, &issuer, &api_url)?;
+    welcome_the_page(&mut app, address.port());
     let executables = build::build(&app.functions, cli.release_handlers).await?;
     let provisioned = provision::provision(&app, &clients).await?;
     provisioned.substitute(&mut app);
@@ -85,8 +86,8 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         &app,
         sources::Context {
             invoke: Arc::new(lambda.clone()),
-            streams: clients.streams.clone(),
-            sqs: clients.sqs.clone(),
+            streams: Arc::new(SdkStreams(clients.streams.clone())),
+            queues: Arc::new(SdkQueues(clients.sqs.clone())),
             queue_urls: provisioned.queue_urls.clone(),
             stream_arns: provisioned.stream_arns.clone(),
             clock: clock.clone(),
@@ -155,7 +156,7 @@ async fn start_services(
     mut stopped: watch::Receiver<bool>,
 ) -> Result<DataServices, Error> {
     if let Some(url) = &cli.endpoint {
-        return Ok(DataServices { url: url.trim_end_matches('/').to_owned(), emulator: None, server: None });
+        return Ok(DataServices { url: url.clone(), emulator: None, server: None });
     }
     // Next to the API where that is free, so that the address is the same tomorrow.
     let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, api_port.wrapping_add(1))).await {
@@ -185,12 +186,21 @@ fn load(cli: &Cli, state: &State, endpoint: &str, issuer: &str, api_url: &str) -
         account: ACCOUNT.to_owned(),
         stack_name: STACK.to_owned(),
         endpoint: endpoint.to_owned(),
-        parameters: cli.parameter.iter().cloned().collect::<BTreeMap<_, _>>(),
+        parameters: cli.parameters(),
         local_issuer: issuer.to_owned(),
         api_url: api_url.to_owned(),
-        secret: &|id, spec| credentials::secret(state, id, spec),
+        secret: &|id, spec| spec.persisted(id, state),
     };
     Ok(template::load(&cli.template, &settings)?)
+}
+
+/// The host's own page uploads to buckets from the API's origin, which no template can know.
+fn welcome_the_page(app: &mut App, port: u16) {
+    let origins = ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{port}"));
+    for rule in app.buckets.iter_mut().flat_map(|bucket| &mut bucket.cors_rules) {
+        rule.allowed_origins.extend(origins.clone());
+        rule.allowed_origins.dedup();
+    }
 }
 
 fn start_lambda(

@@ -5,6 +5,8 @@ pub mod app;
 pub mod build;
 pub mod cli;
 pub mod clients;
+pub mod http_api;
+pub mod identity;
 pub mod lambda;
 pub mod provision;
 pub mod sources;

@@ -94,6 +94,11 @@ impl FakeAws {
         })
     }
 
+    /// What this fake answers to a call, without noting it: for fakes that wrap another.
+    pub fn respond(&self, call: &Call) -> Option<Answer> {
+        (self.respond)(call)
+    }
+
     /// The calls so far.
     pub fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -115,7 +120,11 @@ impl FakeAws {
             Value::Array(entries) => entries.clone(),
             _ => Vec::new(),
         });
-        entries.map(|entry| serde_json::from_str(entry["MessageBody"].as_str().unwrap_or_default()).unwrap_or_default()).collect()
+        entries
+            .map(|entry| {
+                serde_json::from_str(entry["MessageBody"].as_str().unwrap_or_default()).unwrap_or_default()
+            })
+            .collect()
     }
 
     /// With tables `notes` and `ledger`.
@@ -146,7 +155,9 @@ impl FakeAws {
         SdkConfig::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
             .region(Region::from_static("eu-west-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("id", "key", None, None, "fake")))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "id", "key", None, None, "fake",
+            )))
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .retry_config(RetryConfig::disabled())
             .build()

@@ -8,6 +8,7 @@
 //! | [`http`] | the edge to API Gateway |
 //! | [`dynamodb`], [`s3`], [`sqs`], [`ses`], [`streams`] | the edges to the data services |
 //! | [`parking`] | what the parking queue holds |
+//! | [`schedule`] | what the scheduler sends |
 //! | [`runtime`] | what a handler's `main` wires |
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,7 @@ pub mod problem;
 pub mod report;
 pub mod runtime;
 pub mod s3;
+pub mod schedule;
 #[cfg(feature = "fake")]
 pub mod sample;
 pub mod ses;

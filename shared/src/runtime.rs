@@ -120,7 +120,11 @@ impl Aws {
     }
 
     pub fn mailer(&self) -> Result<Mailer, Error> {
-        let client = aws_sdk_ses::Client::new(&self.config);
+        // One attempt: SES does not know a repeated send for what it is, so that after a lost answer the client's own
+        // retry would be a second e-mail. The queue retries, by way of the record of what was sent.
+        let config =
+            aws_sdk_ses::config::Builder::from(&self.config).retry_config(RetryConfig::disabled()).build();
+        let client = aws_sdk_ses::Client::from_conf(config);
         Ok(Mailer::new(client, variable("SENDER_ADDRESS")?, env::var("CONFIGURATION_SET").ok()))
     }
 

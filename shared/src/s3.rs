@@ -45,7 +45,13 @@ impl Objects {
             .presigned(expiring_in(limits::UPLOAD_URL_LIFE)?)
             .await
             .map_err(|error| failure(&error))?;
-        let headers = request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        // Only what the signature is about: the SDK adds headers of its own, which would tell of our insides.
+        let signed = signed_headers(request.uri());
+        let headers = request
+            .headers()
+            .filter(|(name, _)| *name != "host" && signed.iter().any(|signed| signed == name))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         Ok(Presigned { method: request.method().to_owned(), url: request.uri().to_owned(), headers })
     }
 
@@ -76,22 +82,26 @@ impl Objects {
         Ok(request.uri().to_owned())
     }
 
-    /// The bytes of an object in `bucket`; `None` when it is gone. Refuses what is larger than `maximum` unread.
+    /// The bytes of an object in `bucket`; `None` when it is gone. Refuses what is larger than `maximum`.
     pub async fn get(&self, bucket: &str, key: &str, maximum: u64) -> Result<Option<Vec<u8>>, Failure> {
         let result = self.client.get_object().bucket(bucket).key(key).send().await;
-        let output = match result {
+        let mut output = match result {
             Ok(output) => output,
             Err(error) => {
                 let is_gone = error.as_service_error().is_some_and(|error| error.is_no_such_key());
                 return if is_gone { Ok(None) } else { Err(failure(&error)) };
             }
         };
-        let length = output.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
-        if length > maximum {
-            return Err(Failure::permanent(format!("it has {length} bytes, which is more than {maximum}")));
+        let mut bytes = Vec::new();
+        while let Some(chunk) = output.body.next().await {
+            let chunk = chunk.map_err(Failure::passing)?;
+            // The length that S3 tells is not taken for granted: this bounds our memory.
+            if (bytes.len() + chunk.len()) as u64 > maximum {
+                return Err(Failure::permanent(format!("it has more than {maximum} bytes")));
+            }
+            bytes.extend_from_slice(&chunk);
         }
-        let bytes = output.body.collect().await.map_err(Failure::passing)?;
-        Ok(Some(bytes.into_bytes().into()))
+        Ok(Some(bytes))
     }
 
     /// Stores one thumbnail.
@@ -136,6 +146,13 @@ impl Objects {
         }
         Ok(())
     }
+}
+
+/// The names in a presigned URL's `X-Amz-SignedHeaders`.
+fn signed_headers(url: &str) -> Vec<String> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let list = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-SignedHeaders=")).unwrap_or_default();
+    list.split("%3B").map(ToOwned::to_owned).collect()
 }
 
 fn expiring_in(life: Duration) -> Result<PresigningConfig, Failure> {

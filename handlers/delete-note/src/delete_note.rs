@@ -38,7 +38,12 @@ impl DeleteNote {
     /// One write; only where it found nothing to do, a read that tells why.
     async fn trash(&self, request: &Request, caller: &Caller, id: Id) -> Result<(), Problem> {
         let changed_by = caller.email.as_deref();
-        if self.store.trash_note(&caller.owner, id, None, request.now, changed_by).await?.is_none() {
+        if self
+            .store
+            .trash_note(&caller.owner, id, None, request.now, changed_by)
+            .await?
+            .is_none()
+        {
             self.present(caller, id).await?;
         }
         Ok(())
@@ -54,12 +59,15 @@ impl DeleteNote {
             return Ok(());
         }
         let changed_by = caller.email.as_deref();
-        let trashed = self.store.trash_note(&caller.owner, id, Some(note.version), request.now, changed_by).await?;
+        let trashed = self
+            .store
+            .trash_note(&caller.owner, id, Some(note.version), request.now, changed_by)
+            .await?;
         trashed.map(drop).ok_or(Problem::PreconditionFailed)
     }
 
     async fn purge(&self, caller: &Caller, id: Id) -> Result<(), Problem> {
-        if self.store.purge_note(&caller.owner, id).await? {
+        if self.store.purge_note(&caller.owner, id, None).await? {
             return Ok(());
         }
         // Not in the trash any more: another request purged it first, which is as good, or restored it.

@@ -1,6 +1,8 @@
 //! Greets and hands out the contract.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod contract_tests;
 mod hello;
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,9 @@ impl Effects {
     pub(crate) fn add(&mut self, record: Record) {
         let Record { event_id, at, change } = record;
         match change {
-            Change::Note { owner, id, before, after } => self.add_note(event_id, at, owner, id, before, after),
+            Change::Note { owner, id, before, after } => {
+                self.add_note(event_id, at, owner, id, before, after)
+            }
             Change::Attachment { key, existed, exists } => match (existed, exists) {
                 (false, true) => self.note_activity(key.owner, event_id, at, Kind::Attached),
                 (true, false) => {
@@ -44,7 +46,9 @@ impl Effects {
         before: Option<NoteImage>,
         after: Option<NoteImage>,
     ) {
-        let Some(kind) = kind(before.as_ref(), after.as_ref()) else { return };
+        let Some(kind) = kind(before.as_ref(), after.as_ref()) else {
+            return;
+        };
         // The note says to the millisecond when it was changed; of a purge only the stream knows.
         let at = after.as_ref().map_or(at, |note| note.updated_at);
         if let Some(note) = after {
@@ -64,7 +68,8 @@ impl Effects {
             at: note.updated_at,
             changed_by: note.changed_by,
         };
-        self.emails.extend(note.notify.iter().map(|to| EmailJob::note_changed(event_id, to, changed.clone())));
+        self.emails
+            .extend(note.notify.iter().map(|to| EmailJob::note_changed(event_id, to, changed.clone())));
     }
 
     fn note_activity(&mut self, owner: Owner, event_id: String, at: Timestamp, kind: Kind) {

@@ -21,7 +21,8 @@ struct Source {
 impl Event {
     /// Whether the batch comes from a queue; its records all have one source.
     pub(crate) fn is_from_queue(&self) -> bool {
-        let source = self.records.first().and_then(|record| serde_json::from_str::<Source>(record.get()).ok());
+        let source =
+            self.records.first().and_then(|record| serde_json::from_str::<Source>(record.get()).ok());
         source.is_some_and(|source| source.event_source == "aws:sqs")
     }
 

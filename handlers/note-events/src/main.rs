@@ -5,6 +5,8 @@ mod effects;
 mod event;
 mod note_events;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use note_events::NoteEvents;
 use shared::runtime::{self, Aws, Error, LambdaEvent};

@@ -31,7 +31,9 @@ impl NoteEvents {
     async fn take_batch(&self, records: &[Box<RawValue>]) -> Answer {
         match self.take_together(records).await {
             Ok(()) => return Answer::done(),
-            Err(failure) => tracing::warn!(records = records.len(), %failure, "the batch is taken one by one"),
+            Err(failure) => {
+                tracing::warn!(records = records.len(), %failure, "the batch is taken one by one")
+            }
         }
         for record in records {
             if let Err(failure) = self.take(record.get()).await {
@@ -77,6 +79,3 @@ impl NoteEvents {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

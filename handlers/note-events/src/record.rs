@@ -21,9 +21,19 @@ pub(crate) struct Record {
 
 /// What was changed, and how it was before and is after.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every record is a note's, and lives for a moment")]
 pub(crate) enum Change {
-    Note { owner: Owner, id: Id, before: Option<NoteImage>, after: Option<NoteImage> },
-    Attachment { key: ObjectKey, existed: bool, exists: bool },
+    Note {
+        owner: Owner,
+        id: Id,
+        before: Option<NoteImage>,
+        after: Option<NoteImage>,
+    },
+    Attachment {
+        key: ObjectKey,
+        existed: bool,
+        exists: bool,
+    },
     /// Settings. The event source's filter keeps them out, but a stream that is read again has no filter.
     Other,
 }

@@ -36,7 +36,10 @@ pub(crate) fn uploads(body: &str) -> Result<Vec<Upload>, Failure> {
 /// `None` for events that are not about a new object.
 fn upload(record: Record) -> Option<Result<Upload, Failure>> {
     if !record.event_version.starts_with(MAJOR_VERSION) {
-        return Some(Err(Failure::permanent(format!("an event of the unknown version {}", record.event_version))));
+        return Some(Err(Failure::permanent(format!(
+            "an event of the unknown version {}",
+            record.event_version
+        ))));
     }
     // In notifications the name comes without the prefix that the configuration has.
     let name = record.event_name.strip_prefix("s3:").unwrap_or(&record.event_name);

@@ -56,7 +56,8 @@ impl Thumbnails {
                 return Ok(());
             }
         }
-        let Some(attachment) = self.store.attachment(&key.owner, key.note_id, key.attachment_id).await? else {
+        let Some(attachment) = self.store.attachment(&key.owner, key.note_id, key.attachment_id).await?
+        else {
             return Ok(());
         };
         let outcome = self.check(upload, &attachment).await?;
@@ -69,7 +70,9 @@ impl Thumbnails {
     async fn check(&self, upload: &Upload, attachment: &Attachment) -> Result<Outcome, Failure> {
         if let Some(size) = upload.size.filter(|&size| size != attachment.size) {
             let declared = attachment.size;
-            return Ok(Outcome::Failed(format!("the upload has {size} bytes instead of the declared {declared}")));
+            return Ok(Outcome::Failed(format!(
+                "the upload has {size} bytes instead of the declared {declared}"
+            )));
         }
         let bytes = match self.objects.get(&upload.bucket, &upload.key, limits::ATTACHMENT_BYTES).await {
             Ok(Some(bytes)) => bytes,

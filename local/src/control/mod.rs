@@ -6,6 +6,8 @@ mod observe;
 mod operate;
 mod page;
 
+pub use operate::CLOCK;
+
 use crate::app::App;
 use crate::clients::Clients;
 use crate::identity::Identity;

@@ -59,7 +59,7 @@ pub(super) async fn run_schedule(
             of_function.next().filter(|_| of_function.next().is_none())
         })
         .ok_or_else(not_found)?;
-    let execution = control.sources.run_schedule(full).await.ok_or_else(not_found)?.map_err(Refusal::failed)?;
+    let execution = control.sources.run_schedule(full).await.ok_or_else(not_found)?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "schedule": full, "execution_id": execution }))))
 }
 

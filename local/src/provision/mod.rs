@@ -114,4 +114,54 @@ mod tests {
         .substitute(&mut app);
         assert_eq!(app.outputs["Url"], "http://b/2/q");
     }
+
+    /// The built-in data services in a directory, and clients of them.
+    async fn data_services(directory: &std::path::Path) -> Clients {
+        let options = emulator::Options {
+            directory: directory.to_owned(),
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+            clock: emulator::Clock::default(),
+            credentials: std::sync::Arc::new(|_| Some("secret".to_owned())),
+        };
+        let emulator = emulator::Emulator::open(options).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(emulator.serve(listener, std::future::pending()));
+        let credentials = aws_credential_types::Credentials::from_keys("key", "secret", None);
+        Clients::new(&url, "us-east-1", credentials).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_own_template_is_made_once_and_brought_up_to_date() {
+        let directory = tempfile::tempdir().unwrap();
+        let clients = data_services(directory.path()).await;
+        let template = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+        let mut app = crate::template::load(&template, &crate::template::testing::settings()).unwrap();
+        let first = provision(&app, &clients).await.unwrap();
+        assert_eq!(first.queue_urls.len(), app.queues.len());
+        assert!(first.stream_arns["test-NotesTable"].contains(":table/test-NotesTable/stream/"));
+        let email = app
+            .queues
+            .iter_mut()
+            .find(|queue| queue.name == "test-EmailQueue")
+            .unwrap();
+        email
+            .attributes
+            .insert("VisibilityTimeout".to_owned(), "77".to_owned());
+        assert_eq!(provision(&app, &clients).await.unwrap(), first);
+        let attributes = clients
+            .sqs
+            .get_queue_attributes()
+            .queue_url(&first.queue_urls["test-EmailQueue"])
+            .attribute_names(aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout)
+            .send()
+            .await
+            .unwrap();
+        let attributes = attributes.attributes.unwrap();
+        assert_eq!(
+            attributes[&aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout],
+            "77"
+        );
+    }
 }

@@ -366,6 +366,69 @@ fn fate() -> impl Strategy<Value = Fate> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
+    /// The host dies at any point and reads again after its last checkpoint: every record still succeeds at least once, and
+    /// each item's records succeed for the last time in their order.
+    #[test]
+    fn a_restart_repeats_and_loses_nothing(
+        items in prop::collection::vec(0u64..4, 1..30),
+        lives in prop::collection::vec(prop::collection::vec(fate(), 0..12), 0..6),
+        batch_size in 1usize..6, lane_count in 1usize..4, bisect: bool,
+    ) {
+        let settings = Settings { batch_size, lanes: lane_count, bisect, ..settings() };
+        let mut checkpoint: Option<u64> = None;
+        let mut succeeded: Vec<u64> = Vec::new();
+        let last_life = lives.len();
+        for life in 0..=last_life {
+            let mut lanes = Lanes::new(settings.clone(), Backoff::of_streams(1));
+            let mut now = start_of_time();
+            let first = checkpoint.map_or(0, |last| last + 1);
+            for number in first..items.len() as u64 {
+                lanes.push(record(number, items[usize::try_from(number).unwrap()]), now);
+            }
+            let mut fates = lives.get(life).cloned().unwrap_or_default().into_iter();
+            'life: while !lanes.is_empty() {
+                now = now.max(lanes.due(now).expect("unsettled records are due some time"));
+                for step in lanes.start(now) {
+                    let Step::Invoke { lane, batch } = step else { panic!("nothing is given up here") };
+                    let numbers = sequences(&batch);
+                    let verdict = match fates.next() {
+                        Some(Fate::Error) => error(),
+                        Some(Fate::Throttle) => Verdict::Throttled,
+                        Some(Fate::PartlyFrom(from)) => {
+                            let from = from.min(numbers.len() - 1);
+                            succeeded.extend(&numbers[..from]);
+                            Verdict::Partly((from..numbers.len()).collect())
+                        }
+                        Some(Fate::Succeed) => {
+                            succeeded.extend(&numbers);
+                            Verdict::Succeeded
+                        }
+                        None => {
+                            succeeded.extend(&numbers);
+                            if life < last_life {
+                                // Dies after the function succeeded and before the checkpoint.
+                                break 'life;
+                            }
+                            Verdict::Succeeded
+                        }
+                    };
+                    lanes.invoked(lane, verdict, now);
+                    checkpoint = lanes.checkpoint().map(|text| text.parse().unwrap()).or(checkpoint);
+                }
+            }
+        }
+        let mut last_time = BTreeMap::new();
+        for (time, number) in succeeded.iter().enumerate() {
+            last_time.insert(*number, time);
+        }
+        prop_assert_eq!(last_time.len(), items.len());
+        for item in 0..4 {
+            let of_item = |number: &u64| items[usize::try_from(*number).unwrap()] == item;
+            let times: Vec<_> = last_time.iter().filter(|(number, _)| of_item(number)).map(|(_, time)| time).collect();
+            prop_assert!(times.is_sorted());
+        }
+    }
+
     /// Whatever happens, every record is settled exactly once by success or by being given up, items keep their order, no
     /// batch is tried more often than allowed, and the checkpoint never passes an unsettled record.
     #[test]

@@ -26,6 +26,8 @@ mod start;
 mod streams;
 
 #[cfg(test)]
+mod emulator_tests;
+#[cfg(test)]
 mod testing;
 
 pub use activity::SourceStatus;

@@ -141,10 +141,7 @@ impl Mapping {
         let verdict = judge(outcome, self.report, &identifiers);
         match &verdict {
             Verdict::Succeeded => self.meter.settled(batch.len()),
-            Verdict::Partly(failed) => {
-                self.meter
-                    .failed(&format!("{} of {} messages failed", failed.len(), batch.len()));
-            }
+            Verdict::Partly(failed) => self.meter.partly(batch.len() - failed.len(), batch.len()),
             Verdict::Failed(failure) => self.meter.failed(&failure.message),
             Verdict::Throttled => self.meter.failed("throttled"),
         }

@@ -335,9 +335,10 @@ async fn invoke(mapping: &Mapping, batch: &Batch) -> End {
     let verdict = judge(outcome, mapping.report, &identifiers);
     match &verdict {
         Verdict::Succeeded => mapping.meter.settled(size),
+        // Everything from the first failed record on is tried again.
         Verdict::Partly(failed) => mapping
             .meter
-            .failed(&format!("{} of {size} records failed", failed.len())),
+            .partly(failed.first().copied().unwrap_or(size), size),
         Verdict::Failed(failure) => mapping.meter.failed(&failure.message),
         Verdict::Throttled => mapping.meter.failed("throttled"),
     }

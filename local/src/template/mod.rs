@@ -19,7 +19,7 @@ mod scope;
 mod secret;
 mod source;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -11,7 +11,7 @@ fn generated(_: &str, specification: &SecretSpec) -> Result<String, SecretError>
     specification.generate()
 }
 
-pub(super) fn settings() -> Settings<'static> {
+pub(crate) fn settings() -> Settings<'static> {
     Settings {
         region: "us-east-1".to_owned(),
         account: "000000000000".to_owned(),

@@ -43,10 +43,7 @@ mod tests {
         let owner = Owner::new("a#b").unwrap();
         let pk = owner_key(&owner);
         let (id, attachment_id) = (Id::new(Timestamp::from_millis(1)), Id::new(Timestamp::from_millis(2)));
-        assert_eq!(
-            ItemKey::parse(&pk, &note_key(id)),
-            Some(ItemKey::Note { owner: owner.clone(), id })
-        );
+        assert_eq!(ItemKey::parse(&pk, &note_key(id)), Some(ItemKey::Note { owner: owner.clone(), id }));
         assert_eq!(
             ItemKey::parse(&pk, &attachment_key(id, attachment_id)),
             Some(ItemKey::Attachment(ObjectKey { owner: owner.clone(), note_id: id, attachment_id }))
@@ -56,7 +53,8 @@ mod tests {
 
     #[test]
     fn other_keys_are_nobodys() {
-        for (pk, sk) in [("OWNER#", "SETTINGS"), ("X#a", "SETTINGS"), ("OWNER#a", "NOTE#1"), ("OWNER#a", "")] {
+        for (pk, sk) in [("OWNER#", "SETTINGS"), ("X#a", "SETTINGS"), ("OWNER#a", "NOTE#1"), ("OWNER#a", "")]
+        {
             assert_eq!(ItemKey::parse(pk, sk), None, "{pk} {sk}");
         }
     }

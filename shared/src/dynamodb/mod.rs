@@ -183,9 +183,9 @@ pub(crate) fn is_condition_failure<E: ProvideErrorMetadata, R>(error: &SdkError<
 
 /// What a failed SDK call means. Only a request that is itself wrong is permanent: a missing permission or table is put
 /// right by people, and the event must still be there when they have.
-pub fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Failure
+pub fn failure<E, R>(error: &SdkError<E, R>) -> Failure
 where
-    E: std::error::Error + 'static,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
 {
     let Some(service) = error.as_service_error() else {

@@ -275,7 +275,7 @@ impl Store {
                 "SET updated_at = :now, changed_by = :by REMOVE deleted_at, trash_owner, work_shard, work_order \
                  ADD version :one",
             )
-            .condition_expression("attribute_exists(deleted_at)")
+            .condition_expression("attribute_exists(deleted_at) AND attribute_not_exists(purging)")
             .expression_attribute_values(":now", text(now))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":by", changed_by.map_or(AttributeValue::Null(true), text))
@@ -289,9 +289,30 @@ impl Store {
         }
     }
 
-    /// Removes a trashed note for good, its attachments first, so that a purge that is cut short is found again.
-    /// `false`: it is not in the trash (any more). Objects go by way of the stream.
-    pub async fn purge_note(&self, owner: &Owner, id: Id) -> Result<bool, Failure> {
+    /// Removes a trashed note for good, its attachments first. `due_by`: only if it was to be purged by then. `false`: it
+    /// is not in the trash (any more), or was trashed again since. Objects go by way of the stream.
+    ///
+    /// The note is marked before anything goes: from then on it cannot be restored, and a purge that is cut short is
+    /// found again, since the note itself goes last.
+    pub async fn purge_note(&self, owner: &Owner, id: Id, due_by: Option<Timestamp>) -> Result<bool, Failure> {
+        let mut mark = self
+            .client
+            .update_item()
+            .table_name(&self.notes)
+            .key("pk", text(owner_key(owner)))
+            .key("sk", text(note_key(id)))
+            .update_expression("SET purging = :true")
+            .expression_attribute_values(":true", AttributeValue::Bool(true));
+        mark = match due_by {
+            None => mark.condition_expression("attribute_exists(deleted_at)"),
+            // The index that found it lags behind: it may be restored, and trashed anew.
+            Some(due_by) => mark
+                .condition_expression("attribute_exists(deleted_at) AND work_order <= :due_by")
+                .expression_attribute_values(":due_by", text(due_by)),
+        };
+        if !held(mark.send().await)? {
+            return Ok(false);
+        }
         for attachment in self.attachments(owner, id).await? {
             self.delete_item_unconditionally(owner, &super::attachment_key(id, attachment.id)).await?;
         }

@@ -14,15 +14,13 @@ impl Colours {
     /// For pixels of `layout` with the profile of their file. A profile that cannot be read, or is for other channels,
     /// is left out, as viewers do.
     pub(crate) fn new(layout: Layout, profile: Option<&[u8]>) -> Self {
-        Self {
-            transform: profile.and_then(|profile| transform(layout, profile)),
-        }
+        Self { transform: profile.and_then(|profile| transform(layout, profile)) }
     }
 
     /// The picture in sRGB (or plain grey), on white.
     pub(crate) fn flattened(&self, raster: &Raster) -> Result<Raster, Refused> {
         let converted = match (&self.transform, raster.layout) {
-            (_, Layout::Cmyk(inks)) => self.from_inks(raster, inks)?,
+            (_, Layout::Cmyk(inks)) => self.inks_flattened(raster, inks)?,
             (Some(transform), layout) => {
                 through(transform.as_ref(), raster, &raster.pixels, coloured(layout))?
             }
@@ -31,22 +29,14 @@ impl Colours {
         Ok(on_white(converted))
     }
 
-    fn from_inks(&self, raster: &Raster, inks: Inks) -> Result<Raster, Refused> {
+    fn inks_flattened(&self, raster: &Raster, inks: Inks) -> Result<Raster, Refused> {
         // From here on, 255 is full ink.
-        let pixels: Vec<u8> = raster
-            .pixels
-            .chunks_exact(4)
-            .flat_map(|pixel| ink(pixel, inks))
-            .collect();
+        let pixels: Vec<u8> = raster.pixels.chunks_exact(4).flat_map(|pixel| ink(pixel, inks)).collect();
         match &self.transform {
             Some(transform) => through(transform.as_ref(), raster, &pixels, Layout::Rgb),
             None => {
                 let pixels = pixels.chunks_exact(4).flat_map(naive_rgb).collect();
-                Ok(Raster {
-                    layout: Layout::Rgb,
-                    pixels,
-                    ..*raster
-                })
+                Ok(Raster { layout: Layout::Rgb, pixels, ..*raster })
             }
         }
     }
@@ -65,23 +55,13 @@ fn transform(layout: Layout, profile: &[u8]) -> Option<Arc<Transform8BitExecutor
     if profile.color_space != space {
         return None;
     }
-    let to = if coloured(layout) == Layout::Rgba {
-        moxcms::Layout::Rgba
-    } else {
-        moxcms::Layout::Rgb
-    };
-    profile
-        .create_transform_8bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default())
-        .ok()
+    let to = if coloured(layout) == Layout::Rgba { moxcms::Layout::Rgba } else { moxcms::Layout::Rgb };
+    profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default()).ok()
 }
 
 /// The layout after conversion to sRGB.
 fn coloured(layout: Layout) -> Layout {
-    if layout.has_alpha() {
-        Layout::Rgba
-    } else {
-        Layout::Rgb
-    }
+    if layout.has_alpha() { Layout::Rgba } else { Layout::Rgb }
 }
 
 fn through(
@@ -92,25 +72,13 @@ fn through(
 ) -> Result<Raster, Refused> {
     let mut pixels = vec![0; crate::raster::bytes(raster.width, raster.height, layout.channels())];
     transform.transform(from, &mut pixels).map_err(Refused::damaged)?;
-    Ok(Raster {
-        layout,
-        pixels,
-        ..*raster
-    })
+    Ok(Raster { layout, pixels, ..*raster })
 }
 
 /// One pixel as cyan, magenta, yellow and black, where 255 is full ink.
 fn ink(pixel: &[u8], inks: Inks) -> [u8; 4] {
-    let stored = if inks.is_ycck {
-        ycck_to_cmyk(pixel)
-    } else {
-        [pixel[0], pixel[1], pixel[2], pixel[3]]
-    };
-    if inks.is_inverted {
-        stored.map(|value| 255 - value)
-    } else {
-        stored
-    }
+    let stored = if inks.is_ycck { ycck_to_cmyk(pixel) } else { [pixel[0], pixel[1], pixel[2], pixel[3]] };
+    if inks.is_inverted { stored.map(|value| 255 - value) } else { stored }
 }
 
 /// The JFIF conversion to red, green and blue, of which cyan, magenta and yellow are the complement.
@@ -148,14 +116,8 @@ fn on_white(raster: Raster) -> Raster {
         let alpha = pixel[colours];
         let white = u32::from(255 - alpha);
         pixels.extend(
-            pixel[..colours]
-                .iter()
-                .map(|&value| u8::try_from(mul_255(value, alpha) + white).unwrap_or(255)),
+            pixel[..colours].iter().map(|&value| u8::try_from(mul_255(value, alpha) + white).unwrap_or(255)),
         );
     }
-    Raster {
-        layout,
-        pixels,
-        ..raster
-    }
+    Raster { layout, pixels, ..raster }
 }

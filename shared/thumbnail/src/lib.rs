@@ -7,7 +7,7 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`format`](self) | what a file is, by its first bytes |
+//! | `format` | what a file is, by its first bytes |
 //! | `decode` | one module for each format: header, limits, pixels |
 //! | `raster` | pixels in memory, in whatever channels the file has |
 //! | `resize`, `orientation`, `colour`, `encode` | the steps from there to a thumbnail |
@@ -67,24 +67,13 @@ pub fn make(bytes: &[u8], sizes: &[u32], limits: &Limits) -> Result<Picture, Ref
 fn make_unguarded(bytes: &[u8], sizes: &[u32], limits: &Limits) -> Result<Picture, Refused> {
     let format = Format::recognise(bytes)?;
     let decoded = decode::decode(format, bytes, limits)?;
-    let (width, height) = decoded
-        .orientation
-        .upright(decoded.raster.width, decoded.raster.height);
-    Ok(Picture {
-        width,
-        height,
-        format,
-        thumbnails: thumbnails(decoded, sizes)?,
-    })
+    let (width, height) = decoded.orientation.upright(decoded.raster.width, decoded.raster.height);
+    Ok(Picture { width, height, format, thumbnails: thumbnails(decoded, sizes)? })
 }
 
 /// Largest first, so that a smaller one can be made of a larger one.
 fn thumbnails(decoded: Decoded, sizes: &[u32]) -> Result<Vec<Thumbnail>, Refused> {
-    let Decoded {
-        raster,
-        orientation,
-        profile,
-    } = decoded;
+    let Decoded { raster, orientation, profile } = decoded;
     let colours = Colours::new(raster.layout, profile.as_deref());
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(sizes[index]));
@@ -95,15 +84,7 @@ fn thumbnails(decoded: Decoded, sizes: &[u32]) -> Result<Vec<Thumbnail>, Refused
         let small = resize::shrink(source_for(&rasters, size), size)?;
         let upright = orientation.apply(&colours.flattened(&small)?);
         let (width, height) = (upright.width, upright.height);
-        made.push((
-            index,
-            Thumbnail {
-                size,
-                width,
-                height,
-                jpeg: encode::jpeg(&upright)?,
-            },
-        ));
+        made.push((index, Thumbnail { size, width, height, jpeg: encode::jpeg(&upright)? }));
         rasters.push(small);
     }
     made.sort_by_key(|(index, _)| *index);

@@ -21,13 +21,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            pixels: 100 * MEGA,
-            side: 65_535,
-            memory: 512 * MEGA,
-            scans: 100,
-            chunk: 4_000_000,
-        }
+        Self { pixels: 100 * MEGA, side: 65_535, memory: 512 * MEGA, scans: 100, chunk: 4_000_000 }
     }
 }
 
@@ -40,17 +34,10 @@ impl Limits {
         }
         if pixels > self.pixels {
             let megapixels = pixels.div_ceil(MEGA);
-            return Err(Refused::TooManyPixels {
-                megapixels,
-                maximum: self.pixels / MEGA,
-            });
+            return Err(Refused::TooManyPixels { megapixels, maximum: self.pixels / MEGA });
         }
         if width.max(height) > self.side {
-            return Err(Refused::TooLong {
-                width,
-                height,
-                maximum: self.side,
-            });
+            return Err(Refused::TooLong { width, height, maximum: self.side });
         }
         Ok(())
     }
@@ -59,10 +46,7 @@ impl Limits {
     pub(crate) fn check_memory(&self, bytes: u64) -> Result<(), Refused> {
         if bytes > self.memory {
             let megabytes = bytes.div_ceil(MEGA);
-            return Err(Refused::TooMuchMemory {
-                megabytes,
-                maximum: self.memory / MEGA,
-            });
+            return Err(Refused::TooMuchMemory { megabytes, maximum: self.memory / MEGA });
         }
         Ok(())
     }

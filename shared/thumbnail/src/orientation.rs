@@ -15,9 +15,7 @@ impl Orientation {
     /// From EXIF data, with or without its `Exif` prefix. What cannot be read says nothing about the pixels, so the
     /// picture then counts as upright.
     pub(crate) fn from_exif(exif: Option<&[u8]>) -> Self {
-        exif.and_then(read)
-            .filter(|value| (1..=8).contains(value))
-            .map_or(Self::UPRIGHT, Self)
+        exif.and_then(read).filter(|value| (1..=8).contains(value)).map_or(Self::UPRIGHT, Self)
     }
 
     fn swaps_sides(self) -> bool {
@@ -26,11 +24,7 @@ impl Orientation {
 
     /// The dimensions after turning upright.
     pub(crate) fn upright(self, width: u32, height: u32) -> (u32, u32) {
-        if self.swaps_sides() {
-            (height, width)
-        } else {
-            (width, height)
-        }
+        if self.swaps_sides() { (height, width) } else { (width, height) }
     }
 
     /// The picture turned upright.
@@ -48,12 +42,7 @@ impl Orientation {
                 pixels.extend_from_slice(&stored.pixels[at..at + channels]);
             }
         }
-        Raster {
-            width,
-            height,
-            layout: stored.layout,
-            pixels,
-        }
+        Raster { width, height, layout: stored.layout, pixels }
     }
 
     /// Where the upright pixel (x, y) is stored.
@@ -82,26 +71,17 @@ fn read(exif: &[u8]) -> Option<u8> {
     };
     let u16_at = |at: usize| {
         let bytes = tiff.get(at..at.checked_add(2)?)?.try_into().ok()?;
-        Some(if is_big_endian {
-            u16::from_be_bytes(bytes)
-        } else {
-            u16::from_le_bytes(bytes)
-        })
+        Some(if is_big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
     };
     let u32_at = |at: usize| {
         let bytes = tiff.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        Some(if is_big_endian {
-            u32::from_be_bytes(bytes)
-        } else {
-            u32::from_le_bytes(bytes)
-        })
+        Some(if is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
     };
     let directory = usize::try_from(u32_at(4)?).ok()?;
     let entries = usize::from(u16_at(directory)?);
     let first = directory.checked_add(2)?;
-    let entry = (0..entries)
-        .map(|n| first + n * ENTRY_BYTES)
-        .find(|&at| u16_at(at) == Some(ORIENTATION_TAG))?;
+    let entry =
+        (0..entries).map(|n| first + n * ENTRY_BYTES).find(|&at| u16_at(at) == Some(ORIENTATION_TAG))?;
     u8::try_from(u16_at(entry + 8)?).ok()
 }
 

@@ -33,11 +33,7 @@ impl Refused {
     pub(crate) fn damaged(detail: impl std::fmt::Display) -> Self {
         let detail = detail.to_string();
         let line = detail.lines().next().unwrap_or_default();
-        let printable = line
-            .trim_matches('"')
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(DETAIL_CHARACTERS);
+        let printable = line.trim_matches('"').chars().filter(|c| !c.is_control()).take(DETAIL_CHARACTERS);
         Self::Damaged(printable.collect())
     }
 

@@ -15,12 +15,7 @@ pub(crate) fn shrink(source: &Raster, size: u32) -> Result<Raster, Refused> {
         Layout::Rgb => resample::<U8x3>(source, width, height),
         Layout::Rgba | Layout::Cmyk(_) => resample::<U8x4>(source, width, height),
     }?;
-    Ok(Raster {
-        width,
-        height,
-        layout: source.layout,
-        pixels,
-    })
+    Ok(Raster { width, height, layout: source.layout, pixels })
 }
 
 fn resample<P: PixelTrait>(source: &Raster, width: u32, height: u32) -> Result<Vec<u8>, Refused> {
@@ -32,9 +27,7 @@ fn resample<P: PixelTrait>(source: &Raster, width: u32, height: u32) -> Result<V
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
         .use_alpha(source.layout.has_alpha());
-    Resizer::new()
-        .resize_typed(&from, &mut to, &options)
-        .map_err(Refused::damaged)?;
+    Resizer::new().resize_typed(&from, &mut to, &options).map_err(Refused::damaged)?;
     Ok(pixels)
 }
 

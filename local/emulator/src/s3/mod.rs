@@ -1,6 +1,7 @@
 //! S3: `s3s` speaks the protocol and checks signatures; objects are files beside SQLite metadata.
 
 mod blobs;
+mod convert;
 mod cors;
 mod list;
 mod meta;

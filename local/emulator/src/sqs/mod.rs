@@ -4,6 +4,7 @@ mod admin;
 pub(crate) mod json;
 mod message;
 mod queue;
+mod receipts;
 mod request;
 mod settings;
 mod store;
@@ -13,8 +14,9 @@ mod tests;
 use crate::wire::ServiceError;
 use crate::{Shared, lock};
 use chrono::{DateTime, Utc};
-use message::{Content, Message, Receipt};
+use message::{Content, Message};
 use queue::{DEDUPLICATION, Queue, Recent};
+use receipts::{change_one, delete_one};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -528,61 +530,6 @@ fn hand_out(
     }
     let next_due = queue.next_due().and_then(DateTime::from_timestamp_millis);
     Ok((received, queue.arrivals(), next_due, queue.settings.wait))
-}
-
-fn delete_one(queue: &mut Queue, store: &store::Store, handle: &str) -> rusqlite::Result<Result> {
-    let Some(receipt) = Receipt::decode(handle, &queue.name) else {
-        return Ok(Err(bad_handle(handle)));
-    };
-    let fifo = queue.settings.fifo;
-    match queue.held(receipt) {
-        Some(message) if message.in_flight || !fifo => {
-            store.delete(receipt.sequence)?;
-            queue.remove(receipt.sequence);
-            Ok(Ok(()))
-        }
-        Some(_) => Ok(Err(expired_handle(handle))),
-        // Received again since: a standard queue says nothing and keeps it, a FIFO queue says so.
-        None if fifo && queue.get(receipt.sequence).is_some() => Ok(Err(expired_handle(handle))),
-        None => Ok(Ok(())),
-    }
-}
-
-fn change_one(queue: &mut Queue, store: &store::Store, handle: &str, due: i64) -> rusqlite::Result<Result> {
-    let Some(receipt) = Receipt::decode(handle, &queue.name) else {
-        return Ok(Err(bad_handle(handle)));
-    };
-    if queue.get(receipt.sequence).is_none() {
-        let message = format!(
-            "Value {handle} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not \
-             available for visibility timeout change."
-        );
-        return Ok(Err(ServiceError::sender("InvalidParameterValue", message)));
-    }
-    if !queue.held(receipt).is_some_and(|message| message.in_flight) {
-        return Ok(Err(ServiceError::sender(
-            "MessageNotInflight",
-            "The message referred to isn't in flight.",
-        )));
-    }
-    if let Some(message) = queue.reschedule(receipt.sequence, due) {
-        store.update(&message)?;
-    }
-    Ok(Ok(()))
-}
-
-fn bad_handle(handle: &str) -> ServiceError {
-    ServiceError::sender(
-        "ReceiptHandleIsInvalid",
-        format!("The input receipt handle \"{handle}\" is not valid."),
-    )
-}
-
-fn expired_handle(handle: &str) -> ServiceError {
-    let message = format!(
-        "Value {handle} for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired."
-    );
-    ServiceError::sender("InvalidParameterValue", message)
 }
 
 fn peeked(message: &Message, fifo: bool, now: i64) -> PeekedMessage {

@@ -1,5 +1,6 @@
 //! The semantics of queues, on a clock that the tests move.
 
+use super::message::Receipt;
 use super::*;
 use crate::Clock;
 use crate::sql::tests::Scratch;

@@ -14,11 +14,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Refused> 
     let mut decoder = options.read_info(bytes).map_err(refused)?;
     let (width, height) = (u32::from(decoder.width()), u32::from(decoder.height()));
     limits.check_dimensions(width, height)?;
-    let frame = decoder
-        .next_frame_info()
-        .map_err(refused)?
-        .ok_or_else(Refused::ends_early)?
-        .clone();
+    let frame = decoder.next_frame_info().map_err(refused)?.ok_or_else(Refused::ends_early)?.clone();
     let (frame_width, frame_height) = (u32::from(frame.width), u32::from(frame.height));
     limits.check_dimensions(frame_width, frame_height)?;
     let frame_bytes = raster::bytes(frame_width, frame_height, RGBA);
@@ -27,12 +23,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Refused> 
     decoder.read_into_buffer(&mut pixels).map_err(refused)?;
     let pixels = on_canvas(&frame, pixels, width, height);
     Ok(Decoded {
-        raster: Raster {
-            width,
-            height,
-            layout: Layout::Rgba,
-            pixels,
-        },
+        raster: Raster { width, height, layout: Layout::Rgba, pixels },
         orientation: Orientation::UPRIGHT,
         profile: None,
     })

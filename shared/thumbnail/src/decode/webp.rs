@@ -17,23 +17,14 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Refused> 
     limits.check_dimensions(width, height)?;
     let size = decoder.output_buffer_size().ok_or(Refused::NoPixels)?;
     limits.check_memory(size as u64 + u64::from(width) * u64::from(height) * WORKING_BYTES)?;
-    let layout = if decoder.has_alpha() {
-        Layout::Rgba
-    } else {
-        Layout::Rgb
-    };
+    let layout = if decoder.has_alpha() { Layout::Rgba } else { Layout::Rgb };
     let mut pixels = vec![0; size];
     decoder.read_image(&mut pixels).map_err(refused)?;
     // What hangs beside the pixels and cannot be read takes nothing from them.
     let exif = decoder.exif_metadata().ok().flatten();
     let profile = decoder.icc_profile().ok().flatten();
     Ok(Decoded {
-        raster: Raster {
-            width,
-            height,
-            layout,
-            pixels,
-        },
+        raster: Raster { width, height, layout, pixels },
         orientation: Orientation::from_exif(exif.as_deref()),
         profile,
     })

@@ -50,12 +50,7 @@ impl Header {
                     let frame = frame.ok_or_else(|| Refused::damaged("it does not say how large it is"))?;
                     let in_scan = segment.body.first().map_or(0, |&count| usize::from(count));
                     let is_interleaved = in_scan == frame.components.len();
-                    return Ok(Self {
-                        frame,
-                        adobe_transform,
-                        is_interleaved,
-                        data: segment.end,
-                    });
+                    return Ok(Self { frame, adobe_transform, is_interleaved, data: segment.end });
                 }
                 marker if is_frame(marker) => {
                     if frame.is_some() {
@@ -71,19 +66,10 @@ impl Header {
 
     /// Bytes that decoding takes: the pixels, and all coefficients where they arrive in several scans.
     pub(super) fn memory(&self) -> u64 {
-        let Frame {
-            width,
-            height,
-            components,
-            ..
-        } = &self.frame;
+        let Frame { width, height, components, .. } = &self.frame;
         let pixels = u64::from(*width) * u64::from(*height) * components.len() as u64;
         let keeps_coefficients = self.frame.is_progressive || !self.is_interleaved;
-        if keeps_coefficients {
-            pixels + self.frame.blocks() * BLOCK_BYTES
-        } else {
-            pixels
-        }
+        if keeps_coefficients { pixels + self.frame.blocks() * BLOCK_BYTES } else { pixels }
     }
 
     /// Refuses what cannot be whole: no end marker after the first scan, or less data than blocks without any detail
@@ -116,21 +102,13 @@ impl Frame {
         let components: Vec<Component> = components
             .chunks_exact(3)
             .take(usize::from(*count))
-            .map(|component| Component {
-                horizontal: component[1] >> 4,
-                vertical: component[1] & 15,
-            })
+            .map(|component| Component { horizontal: component[1] >> 4, vertical: component[1] & 15 })
             .collect();
         if components.len() != usize::from(*count) {
             return Err(Refused::ends_early());
         }
         let side = |high: u8, low: u8| u32::from(u16::from_be_bytes([high, low]));
-        Ok(Self {
-            width: side(*w1, *w2),
-            height: side(*h1, *h2),
-            components,
-            is_progressive,
-        })
+        Ok(Self { width: side(*w1, *w2), height: side(*h1, *h2), components, is_progressive })
     }
 
     /// Blocks of all components, rounded down.
@@ -186,11 +164,7 @@ impl<'a> Segment<'a> {
             return Err(Refused::damaged("a segment has no length"));
         }
         let body = rest.get(4..2 + length).ok_or_else(Refused::ends_early)?;
-        Ok(Self {
-            marker,
-            body,
-            end: at + 2 + length,
-        })
+        Ok(Self { marker, body, end: at + 2 + length })
     }
 }
 

@@ -27,16 +27,9 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Refused> 
         return Err(Refused::damaged("its header contradicts itself"));
     }
     Ok(Decoded {
-        raster: Raster {
-            width,
-            height,
-            layout,
-            pixels,
-        },
+        raster: Raster { width, height, layout, pixels },
         orientation: Orientation::from_exif(decoder.exif().map(Vec::as_slice)),
-        profile: decoder
-            .icc_profile()
-            .filter(|profile| profile.len() <= limits.chunk),
+        profile: decoder.icc_profile().filter(|profile| profile.len() <= limits.chunk),
     })
 }
 

@@ -1,8 +1,9 @@
-use super::*;
+use crate::note_events::NoteEvents;
+use crate::record::Record;
 use serde_json::{Value, json};
 use shared::fake::{self, FakeAws};
 
-const SAMPLE: &str = include_str!("../../../../events/note-events.json");
+const SAMPLE: &str = include_str!("../../../events/note-events.json");
 
 fn handler(aws: &FakeAws) -> NoteEvents {
     NoteEvents {
@@ -49,8 +50,12 @@ async fn a_batch_is_written_and_mailed_together() {
         ]
     );
     let emails = aws.messages();
-    let told: Vec<_> = emails.iter().map(|job| (job["to"].as_str().unwrap(), job["change"].as_str().unwrap())).collect();
-    assert_eq!(told, [("bob@example.com", "created"), ("eve@example.com", "created"), ("bob@example.com", "trashed")]);
+    let told: Vec<_> =
+        emails.iter().map(|job| (job["to"].as_str().unwrap(), job["change"].as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [("bob@example.com", "created"), ("eve@example.com", "created"), ("bob@example.com", "trashed")]
+    );
     assert_eq!(emails[0]["changed_by"], "alice@example.com");
     assert_eq!(emails[2].get("changed_by"), None);
     assert_eq!(aws.operations().iter().filter(|operation| operation.starts_with("DELETE /")).count(), 4);
@@ -79,7 +84,9 @@ async fn a_batch_without_sequence_numbers_fails_as_a_whole() {
 #[tokio::test]
 async fn where_a_service_fails_the_first_record_that_needs_it_is_named() {
     let aws = FakeAws::answering(|call| {
-        call.operation.starts_with("DELETE").then(|| fake::Answer::text(503, "<Error><Code>SlowDown</Code></Error>"))
+        call.operation
+            .starts_with("DELETE")
+            .then(|| fake::Answer::text(503, "<Error><Code>SlowDown</Code></Error>"))
     });
     assert_eq!(
         answer(&aws, &sample()).await,

@@ -1,0 +1,80 @@
+use crate::email_feedback::EmailFeedback;
+use aws_lambda_events::sqs::SqsEvent;
+use serde_json::{Value, json};
+use shared::email::address_hash;
+use shared::fake::{Answer, FakeAws};
+
+const SAMPLE: &str = include_str!("../../../events/email-feedback.json");
+
+/// Gives an event to the handler; returns how many of its messages failed.
+async fn run(aws: &FakeAws, event: Value) -> usize {
+    let event: SqsEvent = serde_json::from_value(event).unwrap();
+    let handler = EmailFeedback { store: aws.store() };
+    let response = aws.queues().consume(event, async |message: &_| handler.take(message).await).await;
+    response.batch_item_failures.len()
+}
+
+fn sample() -> Value {
+    serde_json::from_str(SAMPLE).unwrap()
+}
+
+fn with_body(body: &str) -> Value {
+    let mut event = sample();
+    event["Records"].as_array_mut().unwrap().truncate(1);
+    event["Records"][0]["body"] = json!(body);
+    event
+}
+
+/// Key, reason and moment of each suppression.
+fn suppressed(aws: &FakeAws) -> Vec<(String, String, String)> {
+    let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap().to_owned();
+    let puts = aws.sent("PutItem");
+    puts.iter()
+        .map(|put| &put["Item"])
+        .map(|item| (text(item, "pk"), text(item, "reason"), text(item, "since")))
+        .collect()
+}
+
+fn row(address: &str, reason: &str, since: &str) -> (String, String, String) {
+    (format!("ADDRESS#{}", address_hash(address)), reason.to_owned(), since.to_owned())
+}
+
+#[tokio::test]
+async fn bounces_for_good_and_complaints_suppress_and_other_bounces_do_not() {
+    let aws = FakeAws::default();
+    assert_eq!(run(&aws, sample()).await, 0);
+    assert_eq!(
+        suppressed(&aws),
+        [
+            row("gone@example.com", "bounced", "2026-11-23T14:00:01.000Z"),
+            row("angry@example.com", "complained", "2026-11-23T14:05:00.000Z"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn sns_may_wrap_the_notification() {
+    let aws = FakeAws::default();
+    let wrapped = json!({
+        "Type": "Notification", "MessageId": "1", "TopicArn": "arn:aws:sns:eu-west-1:12:feedback",
+        "Message": sample()["Records"][0]["body"], "Timestamp": "2026-11-23T14:00:02.000Z",
+    });
+    assert_eq!(run(&aws, with_body(&wrapped.to_string())).await, 0);
+    assert_eq!(suppressed(&aws), [row("gone@example.com", "bounced", "2026-11-23T14:00:01.000Z")]);
+}
+
+#[tokio::test]
+async fn other_kinds_are_consumed() {
+    let aws = FakeAws::default();
+    assert_eq!(run(&aws, with_body(r#"{"eventType":"Delivery","mail":{},"delivery":{}}"#)).await, 0);
+    assert!(aws.operations().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_notification_and_what_could_not_be_written_fails() {
+    for body in ["text", "{}", r#"{"eventType":"Bounce"}"#] {
+        assert_eq!(run(&FakeAws::default(), with_body(body)).await, 1, "{body}");
+    }
+    let aws = FakeAws::with([("PutItem", Answer::error("InternalServerError"))]);
+    assert_eq!(run(&aws, sample()).await, 1);
+}

@@ -1,0 +1,162 @@
+//! The gateway up to the invocation, and its answers without one.
+
+use super::*;
+use crate::app::{self, Route, Throttle};
+use crate::identity::testing::identity;
+use crate::lambda::Options;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+fn api() -> HttpApi {
+    let route = |method: &str, path: &str, authorizer: Option<&str>| Route {
+        method: method.into(),
+        path: path.into(),
+        function: "Function".into(),
+        authorizer: authorizer.map(str::to_owned),
+    };
+    HttpApi {
+        id: "api".into(),
+        routes: vec![
+            route("GET", "/hello", None),
+            route("POST", "/notes", Some("Caller")),
+            route("GET", "/s", Some("Scoped")),
+        ],
+        ..HttpApi::default()
+    }
+}
+
+struct Fixture {
+    gateway: Gateway,
+    token: String,
+}
+
+fn fixture(change: impl FnOnce(&mut HttpApi)) -> Fixture {
+    let clock = Clock::default();
+    let identity = Arc::new(identity(clock.clone()));
+    let authorizer = |scopes: &[&str]| JwtAuthorizer {
+        issuer: identity.issuer().to_owned(),
+        audience: vec!["notes".into()],
+        identity_source: "$request.header.Authorization".into(),
+        scopes: scopes.iter().map(ToString::to_string).collect(),
+    };
+    let mut api = api();
+    api.authorizers.insert("Caller".into(), authorizer(&[]));
+    api.authorizers.insert("Scoped".into(), authorizer(&["admin"]));
+    change(&mut api);
+    let options = Options {
+        clock: clock.clone(),
+        region: "us-east-1".into(),
+        max_environments: 1,
+        environment: Arc::new(|_| BTreeMap::new()),
+        log: std::env::temp_dir(),
+        seed: 0,
+    };
+    // Without functions: whatever gets as far as an invocation is answered with 500.
+    let lambda = Lambda::new(Vec::new(), options);
+    let token = identity.token("ada", None, "notes", &[], Duration::from_secs(60)).unwrap();
+    let verifier = Verifier::new(identity, clock.clone());
+    Fixture { gateway: Gateway::new(api, lambda, verifier, clock).unwrap(), token }
+}
+
+fn peer() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 40_000))
+}
+
+impl Fixture {
+    async fn status(&self, request: http::request::Builder) -> u16 {
+        self.respond(request).await.status().as_u16()
+    }
+
+    async fn respond(&self, request: http::request::Builder) -> Response<Body> {
+        self.gateway.handle(request.body(Body::empty()).unwrap(), peer()).await
+    }
+}
+
+#[tokio::test]
+async fn an_admitted_request_carries_its_callers_claims() {
+    let fixture = fixture(|_| ());
+    for scheme in ["Bearer ", "bearer ", ""] {
+        let request = Request::post("/notes").header("authorization", format!("{scheme}{}", fixture.token));
+        let request = request.header("content-type", "application/json").body(Body::from("{}")).unwrap();
+        let admitted = fixture.gateway.admit(request, peer(), "id").await.unwrap();
+        let event: Value = serde_json::from_slice(&admitted.event).unwrap();
+        assert_eq!(admitted.function, "Function");
+        assert_eq!(event["routeKey"], "POST /notes");
+        assert_eq!(event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"], "ada");
+        assert_eq!(event["body"], "{}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_in_the_gateways_words() {
+    let fixture = fixture(|_| ());
+    let denied = fixture.respond(Request::post("/notes")).await;
+    assert_eq!(
+        (denied.status().as_u16(), &denied.headers()["www-authenticate"]),
+        (401, &"Bearer".parse().unwrap())
+    );
+    assert!(denied.headers().contains_key("apigw-requestid"));
+    let body = denied.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, r#"{"message":"Unauthorized"}"#);
+    let bearer = format!("Bearer {}", fixture.token);
+    assert_eq!(fixture.status(Request::get("/s").header("authorization", &bearer)).await, 403);
+    assert_eq!(fixture.status(Request::get("/nowhere")).await, 404);
+    assert_eq!(fixture.status(Request::delete("/hello")).await, 404);
+    assert_eq!(fixture.status(Request::get("/hello")).await, 500);
+    assert_eq!(fixture.status(Request::get("/hello").header("x", "y".repeat(10_240))).await, 431);
+    assert_eq!(fixture.status(Request::get(format!("/hello?{}", "y".repeat(9_000)))).await, 414);
+}
+
+#[tokio::test]
+async fn a_body_over_ten_megabytes_is_refused() {
+    let fixture = fixture(|_| ());
+    let request = Request::get("/hello").body(Body::from(vec![b'x'; BODY_LIMIT + 1])).unwrap();
+    assert_eq!(fixture.gateway.handle(request, peer()).await.status(), 413);
+    // Base64 would not fit into what Lambda takes.
+    let request = Request::get("/hello").header("content-type", "image/png");
+    let request = request.body(Body::from(vec![b'x'; BODY_LIMIT])).unwrap();
+    assert_eq!(fixture.gateway.handle(request, peer()).await.status(), 413);
+}
+
+#[tokio::test]
+async fn a_burst_over_the_throttle_is_told_to_wait() {
+    let fixture = fixture(|api| api.throttle = Some(Throttle { rate: 0.001, burst: 2 }));
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(fixture.status(Request::get("/hello")).await);
+    }
+    assert_eq!(statuses, [500, 500, 429]);
+}
+
+#[tokio::test]
+async fn preflights_need_no_token_and_refusals_can_be_read_by_the_page() {
+    let origin = "http://localhost:3000";
+    let cors = app::Cors {
+        allow_origins: vec![origin.into()],
+        allow_methods: vec!["POST".into()],
+        ..app::Cors::default()
+    };
+    let fixture = fixture(|api| api.cors = Some(cors));
+    let preflight =
+        Request::options("/notes").header("origin", origin).header("access-control-request-method", "POST");
+    let response = fixture.respond(preflight).await;
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["access-control-allow-methods"]),
+        (204, &"POST".parse().unwrap())
+    );
+    let denied = fixture.respond(Request::post("/notes").header("origin", origin)).await;
+    assert_eq!(
+        (denied.status().as_u16(), &denied.headers()["access-control-allow-origin"]),
+        (401, &origin.parse().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn a_token_may_come_in_the_query() {
+    let source = IdentitySource::parse("$request.querystring.token").unwrap();
+    let (parts, ()) = Request::get("/?a=1&token=abc").body(()).unwrap().into_parts();
+    assert_eq!(source.token(&parts).as_deref(), Some("abc"));
+    for bad in ["$request.header.", "$request.querystring.", "$context.x", "Authorization"] {
+        assert!(IdentitySource::parse(bad).is_err(), "{bad}");
+    }
+}

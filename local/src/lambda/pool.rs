@@ -1,0 +1,299 @@
+//! The environments of one function, and the queue of invocations that wait for one.
+
+use super::environment::{Environment, FirstQuestion};
+use super::job::{Job, Meter, lock};
+use super::logs::Log;
+use super::process::{self, End};
+use super::statistics::{EnvironmentCounts, FunctionStatus};
+use super::{FunctionError, Shared};
+use crate::app;
+use http::HeaderValue;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The longest pause before another start of a function that does not come up.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Everything about one function that runs.
+pub(super) struct Pool {
+    pub(super) function: app::Function,
+    pub(super) executable: PathBuf,
+    /// The function's ARN as every event carries it.
+    pub(super) arn: HeaderValue,
+    pub(super) shared: Arc<Shared>,
+    pub(super) meter: Arc<Meter>,
+    pub(super) log: Log,
+    /// Environments that have answered and are about to ask for more.
+    pub(super) returning: AtomicUsize,
+    state: Mutex<State>,
+    /// An environment became ready or went away.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    environments: HashMap<u64, Arc<Environment>>,
+    /// The one that worked last comes last, and is taken first: its caches are warm, and the others may age.
+    idle: Vec<Arc<Environment>>,
+    queue: VecDeque<Job>,
+    starting: usize,
+    /// Starts that failed in a row.
+    failures: u32,
+    /// No start before this.
+    pause_until: Option<Instant>,
+    closed: bool,
+    next_id: u64,
+}
+
+impl State {
+    /// The next invocation that somebody still waits for.
+    fn pop(&mut self) -> Option<Job> {
+        std::iter::from_fn(|| self.queue.pop_front()).find(|job| !job.is_abandoned())
+    }
+}
+
+impl Pool {
+    pub(super) fn new(
+        function: app::Function,
+        executable: PathBuf,
+        shared: Arc<Shared>,
+        meter: Arc<Meter>,
+        log: Log,
+    ) -> Arc<Self> {
+        let arn = HeaderValue::from_str(&function.arn).unwrap_or(HeaderValue::from_static("unknown"));
+        Arc::new(Self {
+            function,
+            executable,
+            arn,
+            shared,
+            meter,
+            log,
+            returning: AtomicUsize::new(0),
+            state: Mutex::default(),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.function.timeout
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Gives `job` to an idle environment, or lets it wait for one.
+    pub(super) fn submit(self: &Arc<Self>, job: Job) {
+        let mut state = self.state();
+        if state.closed {
+            drop(state);
+            return job.throttle();
+        }
+        // Under the lock: an environment that is buried in between would take the job with it.
+        if let Some(environment) = state.idle.pop() {
+            return environment.assign(job);
+        }
+        if state.queue.len() >= self.shared.limits.queue {
+            drop(state);
+            return job.throttle();
+        }
+        state.queue.push_back(job);
+        self.scale(&mut state);
+    }
+
+    /// `environment` asks for work: it gets what waits longest, or is idle from now on.
+    pub(super) fn ask(self: &Arc<Self>, environment: &Arc<Environment>) {
+        let mut state = self.state();
+        let Some(FirstQuestion(first)) = environment.ask() else { return };
+        if first {
+            state.starting = state.starting.saturating_sub(1);
+            state.failures = 0;
+            state.pause_until = None;
+        }
+        match state.pop() {
+            Some(job) => environment.assign(job),
+            None => {
+                environment.rest();
+                state.idle.push(environment.clone());
+            }
+        }
+        if first {
+            self.scale(&mut state);
+            drop(state);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Starts environments for invocations that nobody is about to take. Without counting those that have just
+    /// answered, two requests in a row would find the one environment on its way back and start another.
+    fn scale(self: &Arc<Self>, state: &mut State) {
+        let unserved = state.queue.len().saturating_sub(self.returning.load(Ordering::Relaxed));
+        self.start_for(state, unserved);
+    }
+
+    /// Starts environments until as many are starting as there are `waiting`, within bounds.
+    fn start_for(self: &Arc<Self>, state: &mut State, waiting: usize) {
+        // A function that does not come up is tried one process at a time.
+        let parallel = if state.failures > 0 { 1 } else { self.shared.limits.starts };
+        while !state.closed && state.starting < waiting.min(parallel) && self.has_room(state) {
+            self.start(state);
+        }
+    }
+
+    fn has_room(&self, state: &State) -> bool {
+        state.environments.len() < self.shared.options.max_environments.max(1)
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State) {
+        let id = state.next_id;
+        state.next_id += 1;
+        state.starting += 1;
+        let environment = Arc::new(Environment::new(id, self.clone()));
+        state.environments.insert(id, environment.clone());
+        let pause = state
+            .pause_until
+            .map(|until| until.saturating_duration_since(Instant::now()))
+            .unwrap_or_default();
+        // Dropped without a runtime only at the very end of the process, when nobody invokes any more.
+        tokio::spawn(process::run(environment, pause));
+    }
+
+    /// Takes `environment` out after its process has ended, and tells whoever waited for it.
+    pub(super) fn bury(self: &Arc<Self>, environment: &Arc<Environment>, end: &End) {
+        let mut state = self.state();
+        state.environments.remove(&environment.id);
+        state.idle.retain(|idle| idle.id != environment.id);
+        let remains = environment.remains();
+        let mut stillborn = None;
+        if !remains.ready {
+            state.starting = state.starting.saturating_sub(1);
+            if !end.was_asked_for() {
+                self.note_failed_start(&mut state);
+                stillborn = state.pop();
+            }
+        }
+        if let Some(job) = remains.untouched {
+            if state.closed { stillborn = Some(job) } else { state.queue.push_front(job) }
+        }
+        self.scale(&mut state);
+        drop(state);
+        if let Some(job) = stillborn {
+            let error = remains.init_error.unwrap_or_else(|| end.error(&job.request_id, self));
+            job.fail(error, None);
+        }
+        if let Some((job, run)) = remains.cut_off {
+            let error = end.error(&job.request_id, self);
+            if end.is_timeout() { job.time_out(error, run) } else { job.fail(error, Some(run)) }
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Doubles the pause before the next start, with jitter, so that functions that broke together do not try together.
+    fn note_failed_start(&self, state: &mut State) {
+        let base = Duration::from_millis(100) * 2_u32.saturating_pow(state.failures.min(10));
+        let seed = self.shared.options.seed ^ state.next_id ^ ((self.function.name.len() as u64) << 32);
+        let jittered = base.min(LONGEST_PAUSE).mul_f64(0.5 + 0.5 * unit(seed));
+        state.failures = state.failures.saturating_add(1);
+        state.pause_until = Some(Instant::now() + jittered);
+    }
+
+    pub(super) async fn warm(self: &Arc<Self>, count: usize) {
+        let mut state = self.state();
+        while !state.closed && state.environments.len() < count && self.has_room(&state) {
+            self.start(&mut state);
+        }
+        drop(state);
+        self.until(|state| state.starting == 0).await;
+    }
+
+    pub(super) async fn until_empty(&self) {
+        self.until(|state| state.environments.is_empty()).await;
+    }
+
+    async fn until(&self, condition: impl Fn(&State) -> bool) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // Listen before looking, so that a change between the two is not missed.
+            changed.as_mut().enable();
+            if condition(&self.state()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Takes no more work and gives back what waits.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        let waiting = std::mem::take(&mut state.queue);
+        drop(state);
+        waiting.into_iter().for_each(Job::throttle);
+    }
+
+    pub(super) fn end_all(&self) {
+        let mut state = self.state();
+        state.idle.clear();
+        state.environments.values().for_each(|environment| environment.end());
+    }
+
+    /// Throttles what waited too long and ends environments that were idle for long.
+    pub(super) fn sweep(self: &Arc<Self>) {
+        let limits = &self.shared.limits;
+        let mut state = self.state();
+        let late = state.queue.iter().take_while(|job| job.asked.elapsed() >= limits.wait).count();
+        let late: Vec<Job> = state.queue.drain(..late).collect();
+        let aged = |environment: &Arc<Environment>| {
+            environment.idle_since().is_some_and(|since| since.elapsed() >= limits.idle)
+        };
+        let unused = state.idle.iter().take_while(|environment| aged(environment)).count();
+        state.idle.drain(..unused).for_each(|environment| environment.end());
+        // An environment that has answered and then does not ask for more holds nobody up for longer than this.
+        let waiting = state.queue.len();
+        self.start_for(&mut state, waiting);
+        drop(state);
+        late.into_iter().for_each(Job::throttle);
+    }
+
+    pub(super) fn status(&self) -> FunctionStatus {
+        let mut environments = EnvironmentCounts::default();
+        let mut pids = Vec::new();
+        let state = self.state();
+        state.environments.values().for_each(|environment| environment.count(&mut environments, &mut pids));
+        let queued = state.queue.len();
+        drop(state);
+        pids.sort_unstable();
+        let statistics = self.meter.statistics();
+        FunctionStatus {
+            name: self.function.name.clone(),
+            environments,
+            pids,
+            queued,
+            invocations: statistics.invocations,
+            errors: statistics.errors,
+            timeouts: statistics.timeouts,
+            throttles: statistics.throttles,
+            cold_starts: statistics.cold_starts,
+            p50_ms: statistics.percentile_ms(50.0),
+            p99_ms: statistics.percentile_ms(99.0),
+        }
+    }
+
+    /// An error in Lambda's form: what happened, after the request that it happened to.
+    pub(super) fn error(&self, error_type: &str, request_id: &str, what: &str) -> FunctionError {
+        FunctionError::new(error_type, format!("RequestId: {request_id} Error: {what}"))
+    }
+}
+
+/// A number in 0..1 that depends on `seed` alone (SplitMix64).
+fn unit(seed: u64) -> f64 {
+    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}

@@ -1,0 +1,337 @@
+//! The pool against a real process that fails in every way a handler can.
+
+use super::*;
+use serde_json::{Value, json};
+use std::time::Instant;
+
+const LIMITS: fn() -> Limits =
+    || Limits { init: Duration::from_secs(5), drain: Duration::from_secs(5), starts: 2, ..Limits::default() };
+
+struct Fixture {
+    lambda: Lambda,
+    directory: tempfile::TempDir,
+}
+
+fn fixture(mode: &str, max_environments: usize, limits: Limits) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let mark = directory.path().join("mark").display().to_string();
+    let function = app::Function {
+        name: "Subject".into(),
+        arn: "arn:aws:lambda:us-east-1:000000000000:function:Subject".into(),
+        memory_megabytes: 256,
+        timeout: Duration::from_secs(1),
+        environment: BTreeMap::from([("MODE".into(), mode.into()), ("MARK".into(), mark)]),
+        build: app::Build::Prebuilt { bootstrap: PathBuf::new() },
+        asynchronous: app::Asynchronous::default(),
+        policies: Vec::new(),
+    };
+    let executable = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lambda/testdata/bootstrap"));
+    // A Python that a version manager starts wants its home.
+    let home = std::env::var("HOME").unwrap_or_default();
+    let options = Options {
+        clock: emulator::Clock::default(),
+        region: "us-east-1".into(),
+        max_environments,
+        environment: Arc::new(move |_| BTreeMap::from([("HOME".into(), home.clone())])),
+        log: directory.path().join("logs"),
+        seed: 1,
+    };
+    Fixture { lambda: Lambda::with_limits(vec![(function, executable)], options, limits), directory }
+}
+
+impl Fixture {
+    async fn invoke(&self, event: Value) -> Outcome {
+        self.lambda.invoke("Subject", Bytes::from(event.to_string()), Source::Http, 1).await
+    }
+
+    async fn answer(&self, event: Value) -> Value {
+        match self.invoke(event).await {
+            Outcome::Response(response) => serde_json::from_slice(&response).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn error(&self, event: Value) -> FunctionError {
+        match self.invoke(event).await {
+            Outcome::FunctionError(error) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn status(&self) -> FunctionStatus {
+        self.lambda.status().remove(0)
+    }
+}
+
+#[tokio::test]
+async fn one_environment_serves_one_invocation_after_another() {
+    let fixture = fixture("", 4, LIMITS());
+    let mut events = fixture.lambda.events();
+    let first = fixture.answer(json!({"n": 1})).await;
+    let second = fixture.answer(json!({"n": 2})).await;
+    assert_eq!(first["pid"], second["pid"]);
+    assert_eq!(second["echo"], json!({"n": 2}));
+    let (cold, warm) = (events.recv().await.unwrap(), events.recv().await.unwrap());
+    assert_eq!((cold.cold_start, warm.cold_start), (true, false));
+    assert_eq!((cold.result.as_str(), cold.function.as_str()), ("ok", "Subject"));
+    let status = fixture.status();
+    assert_eq!((status.invocations, status.errors, status.cold_starts), (2, 0, 1));
+    assert_eq!(status.pids.len(), 1);
+    assert_eq!(fixture.lambda.active(), 0);
+    fixture.lambda.shutdown().await;
+    assert!(fixture.status().pids.is_empty());
+    assert_eq!(fixture.lambda.logs("Subject", 10).len(), 2);
+}
+
+#[tokio::test]
+async fn concurrent_invocations_share_as_many_environments_as_there_may_be() {
+    let fixture = fixture("", 2, LIMITS());
+    let answers = futures_join(&fixture, 12).await;
+    let pids: std::collections::BTreeSet<_> =
+        answers.iter().map(|answer| answer["pid"].to_string()).collect();
+    assert!(pids.len() <= 2, "{pids:?}");
+    assert_eq!(fixture.status().invocations, 12);
+    fixture.lambda.shutdown().await;
+}
+
+async fn futures_join(fixture: &Fixture, count: usize) -> Vec<Value> {
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..count {
+        let lambda = fixture.lambda.clone();
+        all.spawn(async move {
+            let payload = Bytes::from(json!({"n": n}).to_string());
+            match lambda.invoke("Subject", payload, Source::Http, 1).await {
+                Outcome::Response(response) => serde_json::from_slice(&response).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        });
+    }
+    all.join_all().await
+}
+
+#[tokio::test]
+async fn warmed_environments_are_ready_before_the_first_invocation() {
+    let fixture = fixture("", 3, LIMITS());
+    fixture.lambda.warm("Subject", 9).await;
+    assert_eq!(fixture.status().environments, EnvironmentCounts { idle: 3, busy: 0, starting: 0 });
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_reported_error_ends_the_invocation_and_not_the_environment() {
+    let fixture = fixture("", 1, LIMITS());
+    let pid = fixture.answer(json!({})).await["pid"].clone();
+    assert_eq!(fixture.error(json!({"do": "error"})).await, FunctionError::new("Oops", "it broke"));
+    let malformed = fixture.error(json!({"do": "malformed-error"})).await;
+    assert_eq!(malformed, FunctionError::new("Custom.Kind", "not json"));
+    assert_eq!(fixture.answer(json!({})).await["pid"], pid);
+    assert_eq!(fixture.status().errors, 2);
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_crash_ends_its_invocation_and_the_next_gets_a_new_environment() {
+    let fixture = fixture("", 1, LIMITS());
+    let exit = fixture.error(json!({"do": "exit", "status": 3})).await;
+    assert_eq!(exit.error_type, "Runtime.ExitError");
+    assert!(exit.message.starts_with("RequestId: "), "{}", exit.message);
+    assert!(exit.message.ends_with("Error: Runtime exited with error: exit status 3"), "{}", exit.message);
+    let quiet = fixture.error(json!({"do": "exit", "status": 0})).await;
+    assert!(quiet.message.ends_with("Error: Runtime exited without providing a reason"), "{}", quiet.message);
+    let killed = fixture.error(json!({"do": "kill"})).await;
+    assert!(killed.message.ends_with("Runtime exited with error: signal: killed"), "{}", killed.message);
+    assert_eq!(fixture.answer(json!({"n": 1})).await["echo"], json!({"n": 1}));
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_idle_environment_that_is_killed_costs_no_invocation() {
+    let fixture = fixture("", 1, LIMITS());
+    for _ in 0..5 {
+        let pid = u32::try_from(fixture.answer(json!({})).await["pid"].as_u64().unwrap()).unwrap();
+        let process = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+        while fixture.status().pids.contains(&pid) {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(fixture.status().errors, 0);
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_timeout_kills_the_environment() {
+    let fixture = fixture("", 1, LIMITS());
+    let before = fixture.answer(json!({})).await["pid"].clone();
+    let started = Instant::now();
+    let error = fixture.error(json!({"do": "hang"})).await;
+    assert_eq!(error.error_type, "Sandbox.Timedout");
+    assert!(error.message.ends_with("Error: Task timed out after 1.00 seconds"), "{}", error.message);
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    assert_ne!(fixture.answer(json!({})).await["pid"], before);
+    assert_eq!((fixture.status().timeouts, fixture.status().errors), (1, 0));
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_process_that_ends_before_it_is_ready_fails_the_invocation() {
+    let fixture = fixture("init-exit", 1, LIMITS());
+    let error = fixture.error(json!({})).await;
+    assert!(error.message.ends_with("Runtime exited with error: exit status 7"), "{}", error.message);
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_reported_init_error_is_what_the_invocation_fails_with() {
+    let fixture = fixture("init-error", 1, LIMITS());
+    assert_eq!(fixture.error(json!({})).await, FunctionError::new("Config", "no table"));
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_init_that_hangs_is_cut_off() {
+    let fixture = fixture("init-hang", 1, Limits { init: Duration::from_millis(100), ..LIMITS() });
+    let error = fixture.error(json!({})).await;
+    assert_eq!(error.error_type, "Sandbox.Timedout");
+    assert!(error.message.ends_with("Initialization timed out after 0.10 seconds"), "{}", error.message);
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_function_that_comes_up_at_last_is_used_again() {
+    let fixture = fixture("init-fails-once", 2, LIMITS());
+    assert_eq!(fixture.error(json!({})).await.error_type, "Runtime.ExitError");
+    assert_eq!(fixture.answer(json!({"n": 2})).await["echo"]["n"], 2);
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_missing_executable_is_an_invalid_entry_point() {
+    let fixture = fixture("", 1, LIMITS());
+    let options = fixture.lambda.0.shared.options.clone();
+    let function = fixture.lambda.0.pools["Subject"].function.clone();
+    let missing = Lambda::new(vec![(function, fixture.directory.path().join("missing"))], options);
+    match missing.invoke("Subject", Bytes::from_static(b"{}"), Source::Http, 1).await {
+        Outcome::FunctionError(error) => assert_eq!(error.error_type, "Runtime.InvalidEntrypoint"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_response_over_six_megabytes_is_an_error_and_one_below_is_not() {
+    let fixture = fixture("", 1, LIMITS());
+    let error = fixture.error(json!({"do": "large", "bytes": PAYLOAD_LIMIT + 1})).await;
+    assert_eq!(error.error_type, "Function.ResponseSizeTooLarge");
+    match fixture.invoke(json!({"do": "large", "bytes": PAYLOAD_LIMIT})).await {
+        Outcome::Response(response) => assert_eq!(response.len(), PAYLOAD_LIMIT),
+        other => panic!("{other:?}"),
+    }
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_response_that_is_not_json_is_handed_over_as_it_is() {
+    let fixture = fixture("", 1, LIMITS());
+    let response = fixture.invoke(json!({"do": "text"})).await;
+    assert_eq!(response, Outcome::Response(Bytes::from_static(b"not json {")));
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_answer_to_another_request_is_refused() {
+    let fixture = fixture("", 1, LIMITS());
+    assert_eq!(fixture.answer(json!({"do": "stale"})).await, json!([400, "InvalidRequestID"]));
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_process_has_the_environment_of_lambda_and_nothing_else_of_ours() {
+    let fixture = fixture("", 1, LIMITS());
+    let variables = fixture.answer(json!({"do": "environment"})).await;
+    assert_eq!(variables["AWS_LAMBDA_FUNCTION_NAME"], "Subject");
+    assert_eq!(variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], "256");
+    assert_eq!(variables["AWS_LAMBDA_FUNCTION_VERSION"], "$LATEST");
+    assert_eq!(variables["TZ"], "UTC");
+    assert!(variables["LAMBDA_TASK_ROOT"].as_str().unwrap().ends_with("testdata"));
+    assert!(variables.get("CARGO_MANIFEST_DIR").is_none());
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_event_carries_the_headers_that_runtimes_need() {
+    let fixture = fixture("", 1, LIMITS());
+    let before = chrono::Utc::now().timestamp_millis();
+    let headers = fixture.answer(json!({"do": "headers"})).await;
+    let deadline: i64 = headers["lambda-runtime-deadline-ms"].as_str().unwrap().parse().unwrap();
+    // The invocation starts when the new process is ready.
+    assert!((before..before + 7_000).contains(&deadline), "{before} {deadline}");
+    assert!(headers["lambda-runtime-invoked-function-arn"].as_str().unwrap().ends_with(":Subject"));
+    assert!(headers["lambda-runtime-trace-id"].as_str().unwrap().starts_with("Root=1-"));
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_throttles() {
+    let fixture = fixture("init-hang", 1, Limits { queue: 1, ..LIMITS() });
+    let waiting = tokio::spawn({
+        let lambda = fixture.lambda.clone();
+        async move { lambda.invoke("Subject", Bytes::from_static(b"{}"), Source::Http, 1).await }
+    });
+    while fixture.status().queued == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fixture.invoke(json!({})).await, Outcome::Throttled);
+    assert_eq!(fixture.status().throttles, 1);
+    fixture.lambda.shutdown().await;
+    assert_eq!(waiting.await.unwrap(), Outcome::Throttled);
+}
+
+#[tokio::test]
+async fn what_waits_too_long_is_throttled() {
+    let fixture = fixture("init-hang", 1, Limits { wait: Duration::ZERO, ..LIMITS() });
+    assert_eq!(fixture.invoke(json!({})).await, Outcome::Throttled);
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn unused_environments_end() {
+    let fixture = fixture("", 1, Limits { idle: Duration::ZERO, ..LIMITS() });
+    fixture.lambda.warm("Subject", 1).await;
+    fixture.lambda.0.pools["Subject"].until_empty().await;
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn shutdown_lets_a_running_invocation_end_and_takes_no_more() {
+    let fixture = fixture("", 1, LIMITS());
+    fixture.answer(json!({})).await;
+    let running = tokio::spawn({
+        let lambda = fixture.lambda.clone();
+        async move { lambda.invoke("Subject", Bytes::from_static(b"{\"n\":1}"), Source::Http, 1).await }
+    });
+    while fixture.lambda.active() == 0 {
+        tokio::task::yield_now().await;
+    }
+    fixture.lambda.shutdown().await;
+    assert!(matches!(running.await.unwrap(), Outcome::Response(_)));
+    assert_eq!(fixture.invoke(json!({})).await, Outcome::Throttled);
+}
+
+#[tokio::test]
+async fn an_extension_is_told_of_the_end() {
+    let fixture = fixture("extension", 1, LIMITS());
+    fixture.lambda.warm("Subject", 1).await;
+    fixture.lambda.shutdown().await;
+    // Both the event and the signal arrive at once, and the signal may be faster.
+    let log = fixture.lambda.logs("Subject", 1);
+    assert!(log.is_empty() || log == ["told: SHUTDOWN"], "{log:?}");
+}
+
+#[tokio::test]
+async fn an_unknown_function_is_an_error() {
+    let fixture = fixture("", 1, LIMITS());
+    match fixture.lambda.invoke("Nobody", Bytes::new(), Source::Http, 1).await {
+        Outcome::FunctionError(error) => assert_eq!(error.error_type, "ResourceNotFoundException"),
+        other => panic!("{other:?}"),
+    }
+}
