@@ -30,7 +30,8 @@ async fn the_daily_report_is_mailed_and_kept() {
     let mail = host.api.mail().await;
     let to_anna: Vec<&Value> = mail.iter().filter(|mail| mail["to"][0] == "anna@example.com").collect();
     assert_eq!(to_anna.len(), 1, "one report, however often it is run");
-    assert!(to_anna[0]["subject"].as_str().unwrap().contains(&date));
+    let spelled = date.parse::<chrono::NaiveDate>().unwrap().format("%-d %B %Y").to_string();
+    assert!(to_anna[0]["subject"].as_str().unwrap().contains(&spelled));
     assert_eq!(mail.iter().filter(|mail| mail["to"][0] == "operator@example.com").count(), 1);
 
     // A day on, the first token has run out.

@@ -1,6 +1,6 @@
 use crate::content;
 use crate::mime;
-use shared::dynamodb::{Claim, Recorded, Store};
+use shared::dynamodb::{Claim, Claimant, Recorded, Store};
 use shared::email::{EmailJob, unsubscribe_token};
 use shared::failure::Failure;
 use shared::ses::Mailer;
@@ -24,7 +24,8 @@ impl SendEmail {
         let job: EmailJob = serde_json::from_str(&message.body)
             .map_err(|_| Failure::permanent("the message is no e-mail job"))?;
         // The machine's time: a claim is about which process has the job in hand.
-        match self.store.claim_email(&job.key, Timestamp::system()).await? {
+        let claimant = Claimant { message_id: &message.id, delivery: message.receive_count };
+        match self.store.claim_email(&job.key, claimant, Timestamp::system()).await? {
             Claim::Granted => self.take_claimed(&job, message.now()).await,
             Claim::Settled => {
                 tracing::info!(key = job.key, "settled before");

@@ -9,7 +9,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value, value::RawValue};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 /// What belongs to the connection, which is the gateway's.
 const NOT_FORWARDED: [HeaderName; 6] = [CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
@@ -31,15 +32,17 @@ struct Formatted {
 }
 
 #[derive(Deserialize)]
-struct HasStatus<'a> {
-    #[serde(rename = "statusCode", borrow, default)]
-    status_code: Option<&'a RawValue>,
+struct HasStatus {
+    #[serde(rename = "statusCode", default)]
+    status_code: Option<IgnoredAny>,
 }
 
 /// The HTTP response, or `None` if the function's answer is malformed.
 pub(super) fn translate(answer: &Bytes) -> Option<Response<Body>> {
-    let has_status =
-        serde_json::from_slice::<HasStatus>(answer).is_ok_and(|object| object.status_code.is_some());
+    // A list would be taken for an object's fields in order.
+    let is_object = answer.trim_ascii_start().starts_with(b"{");
+    let has_status = is_object
+        && serde_json::from_slice::<HasStatus>(answer).is_ok_and(|object| object.status_code.is_some());
     if has_status { formatted(serde_json::from_slice(answer).ok()?) } else { inferred(answer) }
 }
 
@@ -48,7 +51,7 @@ fn inferred(answer: &Bytes) -> Option<Response<Body>> {
     let body = match answer.trim_ascii_start().first()? {
         b'"' => Bytes::from(serde_json::from_slice::<String>(answer).ok()?),
         _ => {
-            serde_json::from_slice::<serde::de::IgnoredAny>(answer).ok()?;
+            serde_json::from_slice::<IgnoredAny>(answer).ok()?;
             answer.clone()
         }
     };

@@ -208,8 +208,10 @@ fn has_failures(response: &[u8]) -> bool {
         #[serde(rename = "batchItemFailures", default)]
         failures: Option<Vec<serde::de::IgnoredAny>>,
     }
-    serde_json::from_slice::<Partial>(response)
-        .is_ok_and(|partial| partial.failures.is_some_and(|failures| !failures.is_empty()))
+    // A list would be taken for an object's fields in order.
+    response.trim_ascii_start().starts_with(b"{")
+        && serde_json::from_slice::<Partial>(response)
+            .is_ok_and(|partial| partial.failures.is_some_and(|failures| !failures.is_empty()))
 }
 
 #[cfg(test)]
@@ -219,7 +221,8 @@ mod tests {
     #[test]
     fn only_a_list_that_names_items_makes_a_batch_partial() {
         assert!(has_failures(br#"{"batchItemFailures":[{"itemIdentifier":"1"}]}"#));
-        for whole in ["{\"batchItemFailures\":[]}", "{\"batchItemFailures\":null}", "null", "{}", "", "oops"]
+        for whole in
+            ["{\"batchItemFailures\":[]}", "{\"batchItemFailures\":null}", "null", "{}", "", "oops", "[[1]]"]
         {
             assert!(!has_failures(whole.as_bytes()), "{whole}");
         }

@@ -84,6 +84,9 @@ fn as_millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result
     serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
 }
 
+/// The host's own variables for a function.
+pub type Variables = Arc<dyn Fn(&app::Function) -> BTreeMap<String, String> + Send + Sync>;
+
 /// How functions are run.
 #[derive(Clone)]
 pub struct Options {
@@ -92,7 +95,7 @@ pub struct Options {
     /// At most so many environments of each function.
     pub max_environments: usize,
     /// Variables on top of the template's: the endpoint, credentials.
-    pub environment: Arc<dyn Fn(&app::Function) -> BTreeMap<String, String> + Send + Sync>,
+    pub environment: Variables,
     /// The directory for what handlers print: one file for each function, bounded in size.
     pub log: PathBuf,
     /// Of the jitter in start delays.

@@ -203,12 +203,15 @@ impl Pool {
     }
 
     pub(super) async fn warm(self: &Arc<Self>, count: usize) {
+        self.start_up_to(count);
+        self.until(|state| state.starting == 0).await;
+    }
+
+    fn start_up_to(self: &Arc<Self>, count: usize) {
         let mut state = self.state();
         while !state.closed && state.environments.len() < count && self.has_room(&state) {
             self.start(&mut state);
         }
-        drop(state);
-        self.until(|state| state.starting == 0).await;
     }
 
     pub(super) async fn until_empty(&self) {

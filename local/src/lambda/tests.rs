@@ -309,7 +309,8 @@ async fn shutdown_lets_a_running_invocation_end_and_takes_no_more() {
         let lambda = fixture.lambda.clone();
         async move { lambda.invoke("Subject", Bytes::from_static(b"{\"n\":1}"), Source::Http, 1).await }
     });
-    while fixture.lambda.active() == 0 {
+    // Until an environment has it: what only waits is given back.
+    while fixture.lambda.active() == 0 || fixture.status().queued > 0 {
         tokio::task::yield_now().await;
     }
     fixture.lambda.shutdown().await;
@@ -334,4 +335,37 @@ async fn an_unknown_function_is_an_error() {
         Outcome::FunctionError(error) => assert_eq!(error.error_type, "ResourceNotFoundException"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn every_invocation_ends_however_many_environments_are_killed() {
+    let fixture = fixture("", 3, LIMITS());
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..150 {
+        let lambda = fixture.lambda.clone();
+        let payload = Bytes::from(json!({"n": n}).to_string());
+        all.spawn(async move { lambda.invoke("Subject", payload, Source::Queue, 1).await });
+    }
+    let mut kills = 0;
+    while let Some(outcome) = all.join_next().await {
+        match outcome.unwrap() {
+            Outcome::Response(_) => {}
+            Outcome::FunctionError(error) => assert_eq!(error.error_type, "Runtime.ExitError"),
+            Outcome::Throttled => panic!("throttled"),
+        }
+        if all.len() % 25 == 24 {
+            for pid in fixture.status().pids {
+                let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+                // It may have ended between the two.
+                kills += usize::from(rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok());
+            }
+        }
+    }
+    assert!(kills >= 5, "{kills}");
+    assert_eq!(fixture.lambda.active(), 0);
+    let status = fixture.status();
+    assert_eq!(status.invocations, 150);
+    // Each kill cost at most what that environment had, or the start that was for somebody.
+    assert!(status.errors <= kills as u64, "{} errors, {kills} kills", status.errors);
+    fixture.lambda.shutdown().await;
 }

@@ -38,6 +38,14 @@ pub enum Claim {
     Held,
 }
 
+/// Who claims an e-mail: one delivery of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimant<'a> {
+    pub message_id: &'a str,
+    /// How often the message was received, this time included.
+    pub delivery: u32,
+}
+
 /// What an e-mail record ends as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
@@ -197,8 +205,12 @@ impl Store {
         self.put_ledger_item(item).await
     }
 
-    /// Claims the e-mail with this key. `now` is the machine's time: claims are about processes, not about events.
-    pub async fn claim_email(&self, key: &str, now: Timestamp) -> Result<Claim, Failure> {
+    /// Claims the e-mail with this key for one delivery of one message. `now` is the machine's time: claims are about
+    /// processes, not about events.
+    ///
+    /// A claim ends by itself when its time is up, and at once for a later delivery of the same message: SQS hides a
+    /// message for longer than the function can run, so whoever claimed it at an earlier delivery is gone.
+    pub async fn claim_email(&self, key: &str, claimant: Claimant<'_>, now: Timestamp) -> Result<Claim, Failure> {
         let result = self
             .client
             .put_item()
@@ -206,11 +218,18 @@ impl Store {
             .item("pk", text(format!("EMAIL#{key}")))
             .item("sk", text("SENT"))
             .item("state", text("claimed"))
+            .item("claimed_by", text(claimant.message_id))
+            .item("delivery", number(claimant.delivery))
             .item("claimed_until", number(now.plus(limits::EMAIL_CLAIM_LIFE).millis()))
             .item("expires_at", number(now.plus(limits::EMAIL_RECORD_LIFE).seconds()))
-            .condition_expression("attribute_not_exists(pk) OR (#state = :claimed AND claimed_until < :now)")
+            .condition_expression(
+                "attribute_not_exists(pk) OR (#state = :claimed \
+                 AND (claimed_until < :now OR (claimed_by = :message AND delivery < :delivery)))",
+            )
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":claimed", text("claimed"))
+            .expression_attribute_values(":message", text(claimant.message_id))
+            .expression_attribute_values(":delivery", number(claimant.delivery))
             .expression_attribute_values(":now", number(now.millis()))
             .return_values_on_condition_check_failure(
                 aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
