@@ -24,6 +24,9 @@ struct Arguments {
     /// Connections of the closed loop.
     #[arg(long, default_value_t = 16)]
     connections: usize,
+    /// Only these phases; all of them unless told.
+    #[arg(long, value_enum)]
+    phase: Vec<Phase>,
     /// A 12-megapixel photograph to upload.
     #[arg(long, default_value = "target/photographs/Dragonfly_by_Bolly.jpg")]
     photograph: PathBuf,
@@ -43,7 +46,8 @@ async fn main() -> Result<(), client::Error> {
             .map_err(|error| format!("{}: {error}; run tests/photographs.sh", arguments.photograph.display()))?,
     };
     let mut rows = Vec::new();
-    for phase in Phase::ALL {
+    let phases = if arguments.phase.is_empty() { Phase::ALL.to_vec() } else { arguments.phase };
+    for phase in phases {
         eprintln!("{}", phase.title(&plan));
         // A host of its own for each phase: none pays for another's data.
         let host = Host::start_with(Options {

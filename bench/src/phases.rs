@@ -20,7 +20,7 @@ pub(crate) struct Plan {
     pub(crate) photograph: Vec<u8>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Phase {
     Open,
     Closed,

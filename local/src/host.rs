@@ -92,7 +92,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
             stream_arns: provisioned.stream_arns.clone(),
             clock: clock.clone(),
             state: state.clone(),
-            changes: services.emulator.as_ref().map(Emulator::changes),
+            hints: services.emulator.clone().map(|emulator| Arc::new(emulator) as Arc<dyn sources::Hints>),
             seed: cli.seed,
         },
     )?);

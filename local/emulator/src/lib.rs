@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) region: String,
     pub(crate) account: String,
     changes: watch::Sender<u64>,
+    /// Moves with every stream record.
+    pub(crate) records: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -81,6 +83,7 @@ impl Shared {
             region,
             account,
             changes: watch::Sender::new(0),
+            records: watch::Sender::new(0),
         })
     }
 
@@ -128,6 +131,7 @@ impl Emulator {
             region,
             account,
             changes: watch::Sender::new(0),
+            records: watch::Sender::new(0),
         });
         let faults = Arc::new(Faults::default());
         let sqs = Arc::new(sqs::Sqs::open(&directory, shared.clone())?);
@@ -183,6 +187,16 @@ impl Emulator {
     /// poller awaits it instead of sleeping. The number itself means nothing.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.shared.changes.subscribe()
+    }
+
+    /// Changes with every new stream record, whatever the table.
+    pub fn new_records(&self) -> watch::Receiver<u64> {
+        self.0.shared.records.subscribe()
+    }
+
+    /// Changes when a message of this queue may have become visible; `None` when there is no such queue.
+    pub fn arrivals(&self, queue: &str) -> Option<watch::Receiver<u64>> {
+        self.0.sqs.arrivals(queue)
     }
 
     /// Deletes the items whose time to live has passed on this clock; returns how many.

@@ -357,7 +357,8 @@ async fn every_invocation_ends_however_many_environments_are_killed() {
             for pid in fixture.status().pids {
                 let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
                 // It may have ended between the two.
-                kills += usize::from(rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok());
+                kills +=
+                    usize::from(rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok());
             }
         }
     }

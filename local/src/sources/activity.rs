@@ -67,16 +67,14 @@ pub(super) struct Alarm {
     moves: watch::Receiver<i64>,
     changes: Option<watch::Receiver<u64>>,
     stop: watch::Receiver<bool>,
-    /// Looks in a row that found nothing.
-    in_vain: u32,
 }
 
 /// How long a poller sleeps without a sign: briefly if nobody gives one.
 const INTERVAL: Duration = Duration::from_millis(250);
 const INTERVAL_WITH_HINTS: Duration = Duration::from_secs(1);
-/// Hints are about any write anywhere. Under load that must not turn every idle source into a busy loop, so one that keeps
-/// finding nothing heeds them at most this often.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// A source that has just looked heeds no hint for so long. Under load that gathers what would else be many small batches
+/// (AWS itself looks four times a second); a source that has been quiet for longer wakes at once.
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl Alarm {
     pub(super) fn new(
@@ -89,7 +87,6 @@ impl Alarm {
             clock,
             changes,
             stop,
-            in_vain: 0,
         }
     }
 
@@ -101,28 +98,19 @@ impl Alarm {
         }
     }
 
-    pub(super) fn found(&mut self) {
-        self.in_vain = 0;
-    }
-
     pub(super) fn stopping(&self) -> bool {
         *self.stop.borrow()
     }
 
     /// Returns when it is worth looking again: something changed since `look`, or `due` has come.
     pub(super) async fn quiet(&mut self, due: Option<DateTime<Utc>>) {
-        self.in_vain = self.in_vain.saturating_add(1);
         let interval = if self.changes.is_some() {
             INTERVAL_WITH_HINTS
         } else {
             INTERVAL
         };
-        let pause = LONGEST_PAUSE.min(Duration::from_millis(1 << self.in_vain.min(5)));
         let hint = async {
-            // The first look in vain is usual (it follows work); a second one in a row is worth slowing down for.
-            if self.in_vain > 1 {
-                tokio::time::sleep(pause).await;
-            }
+            tokio::time::sleep(PAUSE).await;
             let hinted = match &mut self.changes {
                 Some(changes) => changes.changed().await.is_ok(),
                 None => false,

@@ -89,7 +89,7 @@ async fn records_and_messages_pass_through_the_embedded_emulator() {
         stream_arns: BTreeMap::from([("T".to_owned(), stream.clone())]),
         clock: world.clock.clone(),
         state: world.state.clone(),
-        changes: Some(emulator.changes()),
+        hints: Some(Arc::new(emulator.clone())),
         seed: 1,
     };
     let sources = Sources::start(&world.app, context.clone()).unwrap();

@@ -68,10 +68,28 @@ pub struct Context {
     pub stream_arns: BTreeMap<String, String>,
     pub clock: Clock,
     pub state: State,
-    /// Moves with every write to the endpoint, if it can say so; otherwise sources poll.
-    pub changes: Option<watch::Receiver<u64>>,
+    /// Tells when there may be something new, if the endpoint can say so; otherwise sources poll.
+    pub hints: Option<Arc<dyn Hints>>,
     /// Where all jitter comes from.
     pub seed: u64,
+}
+
+/// Says when a source has reason to look. A hint too many is harmless; where none is given, sources poll.
+pub trait Hints: Send + Sync {
+    /// Changes with every new stream record.
+    fn records(&self) -> Option<watch::Receiver<u64>>;
+    /// Changes when a message of the queue may have become visible.
+    fn messages(&self, queue: &str) -> Option<watch::Receiver<u64>>;
+}
+
+impl Hints for emulator::Emulator {
+    fn records(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.new_records())
+    }
+
+    fn messages(&self, queue: &str) -> Option<watch::Receiver<u64>> {
+        self.arrivals(queue)
+    }
 }
 
 /// Why sources cannot be started.

@@ -252,9 +252,7 @@ impl Poller {
                 self.alarm.look();
                 let found = self.take(&mut permit).await;
                 while self.running.try_join_next().is_some() {}
-                if found {
-                    self.alarm.found();
-                } else if permit.is_some() {
+                if !found && permit.is_some() {
                     let due = [self.due(), self.not_before].into_iter().flatten().min();
                     self.alarm.quiet(due).await;
                 }

@@ -75,24 +75,21 @@ impl Reader {
     async fn run(mut self) {
         while !self.alarm.stopping() {
             self.alarm.look();
-            let found = self.take().await;
+            let more = self.take().await;
             self.start();
             if self.finish_if_done() {
                 return;
             }
-            if found {
-                self.alarm.found();
-            }
-            self.wait(found).await;
+            self.wait(more).await;
         }
         while let Some(done) = self.running.join_next().await {
             self.end(done);
         }
     }
 
-    /// Waits for a step to end or for a reason to look again; not at all when there may be more to read.
-    async fn wait(&mut self, found: bool) {
-        if found && self.lanes.room() > 0 {
+    /// Waits for a step to end or for a reason to look again; not at all when there is more to read.
+    async fn wait(&mut self, more: bool) {
+        if more && self.lanes.room() > 0 {
             // Steps that ended meanwhile free their lanes.
             while let Some(done) = self.running.try_join_next() {
                 self.end(done);
@@ -109,7 +106,7 @@ impl Reader {
         }
     }
 
-    /// Reads what there is room for; whether there was anything.
+    /// Reads what there is room for; whether there is likely more.
     async fn take(&mut self) -> bool {
         let now = self.mapping.clock.now();
         let room = self.lanes.room();
@@ -117,18 +114,20 @@ impl Reader {
         let mapping = self.mapping.clone();
         // Held until the view shows what was read, so that nothing is overlooked in between.
         let _taking = mapping.activity.taking().await;
-        let mut found = false;
+        let mut more = false;
         if room > 0 && !self.closed && !waits {
             match self.read(room).await {
                 Ok(page) => {
-                    found = !page.records.is_empty();
+                    // Without hints any record is a reason: AWS ends pages by their size as well.
+                    let enough = if mapping.changes.is_some() { mapping.settings.batch_size } else { 1 };
+                    more = page.records.len() >= room.min(enough);
                     self.push(page);
                 }
                 Err(error) => self.failed_read(&error),
             }
         }
         self.show();
-        found
+        more
     }
 
     async fn read(&mut self, room: usize) -> Result<Page, EndpointError> {

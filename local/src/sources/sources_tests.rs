@@ -49,7 +49,7 @@ async fn mistakes_in_a_template_start_nothing() {
             stream_arns: BTreeMap::from([("T".to_owned(), "arn:stream".to_owned())]),
             clock: world.clock.clone(),
             state: world.state.clone(),
-            changes: None,
+            hints: None,
             seed: 1,
         };
         Sources::start(&world.app, context)

@@ -1,6 +1,7 @@
 //! Stand-ins for Lambda, DynamoDB Streams and SQS that tests script and look into.
 
 use super::activity::lock;
+use super::Hints;
 use super::endpoint::*;
 use super::invoke::Invoke;
 use crate::app::{self, App, Asynchronous, Build, Function, QueueSource, StartingPosition, StreamSource};
@@ -270,6 +271,19 @@ pub(super) struct World {
     _directory: tempfile::TempDir,
 }
 
+/// The same hint for everyone.
+struct AnyWrite(watch::Receiver<u64>);
+
+impl Hints for AnyWrite {
+    fn records(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.0.clone())
+    }
+
+    fn messages(&self, _: &str) -> Option<watch::Receiver<u64>> {
+        Some(self.0.clone())
+    }
+}
+
 pub(super) const FAILURES: &str = "arn:aws:sqs:us-east-1:123456789012:failures";
 
 impl World {
@@ -335,7 +349,7 @@ impl World {
             stream_arns: BTreeMap::from([("T".to_owned(), "arn:stream".to_owned())]),
             clock: self.clock.clone(),
             state: self.state.clone(),
-            changes: Some(self.changes.clone()),
+            hints: Some(Arc::new(AnyWrite(self.changes.clone()))),
             seed: 1,
         };
         Sources::start(&self.app, context).unwrap()

@@ -32,7 +32,10 @@ type Answer = Result<Vec<u8>, DynoxideError>;
 
 impl Dynamo {
     pub(crate) fn open(directory: &Path, shared: Arc<Shared>) -> Result<Self, OpenError> {
-        let store = Store::open(&directory.join("dynamodb.sqlite"), &shared.clock)?;
+        let records = shared.records.clone();
+        let store = Store::open(&directory.join("dynamodb.sqlite"), &shared.clock, move || {
+            records.send_modify(|count| *count = count.wrapping_add(1));
+        })?;
         Ok(Self {
             store: Mutex::new(store),
             tokens: Mutex::default(),

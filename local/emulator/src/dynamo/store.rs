@@ -5,6 +5,7 @@ use crate::{Clock, OpenError};
 use chrono::{DateTime, TimeDelta, Utc};
 use dynoxide::storage::Storage;
 use rusqlite::functions::FunctionFlags;
+use rusqlite::hooks::Action;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +40,13 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn open(path: &Path, clock: &Clock) -> Result<Self, OpenError> {
+    /// `on_record` is called for every stream record, before its transaction ends: whoever hears of it has to wait for
+    /// the store as everyone does.
+    pub(super) fn open(
+        path: &Path,
+        clock: &Clock,
+        on_record: impl Fn() + Send + 'static,
+    ) -> Result<Self, OpenError> {
         let highest = Arc::new(AtomicI64::new(0));
         let clock = EngineClock {
             clock: clock.clone(),
@@ -61,6 +68,11 @@ impl Store {
             Ok(same_item(old, new))
         })?;
         connection.execute_batch(SKIP_UNCHANGED)?;
+        connection.update_hook(Some(move |action, _: &str, table: &str, _| {
+            if action == Action::SQLITE_INSERT && table == "_stream_records" {
+                on_record();
+            }
+        }));
         highest.store(
             connection.query_row(HIGHEST, [], |row| row.get(0))?,
             Ordering::Relaxed,

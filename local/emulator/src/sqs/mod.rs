@@ -346,6 +346,11 @@ impl Sqs {
         DateTime::from_timestamp_millis(due)
     }
 
+    /// Tells of messages of one queue that may have become visible.
+    pub(crate) fn arrivals(&self, queue: &str) -> Option<watch::Receiver<u64>> {
+        self.state().queues.get(queue).map(Queue::arrivals)
+    }
+
     /// Makes visible what has come due and tells everyone who waits.
     pub(crate) fn announce_due(&self) {
         let now = self.shared.clock.now_millis();
