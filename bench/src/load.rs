@@ -42,8 +42,9 @@ async fn main() -> Result<(), client::Error> {
         clients: arguments.clients,
         connections: arguments.connections,
         duration: Duration::from_secs(arguments.seconds),
-        photograph: std::fs::read(&arguments.photograph)
-            .map_err(|error| format!("{}: {error}; run tests/photographs.sh", arguments.photograph.display()))?,
+        photograph: std::fs::read(&arguments.photograph).map_err(|error| {
+            format!("{}: {error}; run tests/photographs.sh", arguments.photograph.display())
+        })?,
     };
     let mut rows = Vec::new();
     let phases = if arguments.phase.is_empty() { Phase::ALL.to_vec() } else { arguments.phase };

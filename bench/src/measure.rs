@@ -8,7 +8,8 @@ use std::time::Duration;
 
 /// Latencies in microseconds, up to a minute, to three digits.
 pub(crate) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000, 3).unwrap_or_else(|error| unreachable!("constant bounds: {error}"))
+    Histogram::new_with_bounds(1, 60_000_000, 3)
+        .unwrap_or_else(|error| unreachable!("constant bounds: {error}"))
 }
 
 /// What a phase did.
@@ -54,7 +55,9 @@ impl Processes {
     pub(crate) fn of(host: u32) -> Self {
         let mut handlers = BTreeMap::new();
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
             if parent(pid) == Some(host) {
                 handlers.insert(pid, usage(pid));
             }

@@ -65,7 +65,8 @@ impl Phase {
 }
 
 fn note(number: u64) -> String {
-    let body = "A note of ordinary length, as people write them: a line or two, now and then a list. ".repeat(4);
+    let body =
+        "A note of ordinary length, as people write them: a line or two, now and then a list. ".repeat(4);
     json!({ "title": format!("Note {number}"), "body": body, "tags": ["bench"] }).to_string()
 }
 

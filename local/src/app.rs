@@ -64,11 +64,7 @@ pub struct Asynchronous {
 
 impl Default for Asynchronous {
     fn default() -> Self {
-        Self {
-            maximum_retry_attempts: 2,
-            maximum_event_age: Duration::from_secs(6 * 3600),
-            on_failure: None,
-        }
+        Self { maximum_retry_attempts: 2, maximum_event_age: Duration::from_secs(6 * 3600), on_failure: None }
     }
 }
 

@@ -15,19 +15,11 @@ use tokio::process::{Child, Command};
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error("{program} cannot be run in {}: {source}", directory.display())]
-    Start {
-        program: String,
-        directory: PathBuf,
-        source: std::io::Error,
-    },
+    Start { program: String, directory: PathBuf, source: std::io::Error },
     #[error("the handlers do not build:\n{0}")]
     Failed(String),
     #[error("function {function}: the workspace at {} has no binary {binary}", workspace.display())]
-    NoBinary {
-        function: String,
-        workspace: PathBuf,
-        binary: String,
-    },
+    NoBinary { function: String, workspace: PathBuf, binary: String },
     #[error("function {function}: there is no executable {}: build it first (CodeUri names its directory)", path.display())]
     NoBootstrap { function: String, path: PathBuf },
     #[error("function {function}: {} is not executable: chmod +x it", path.display())]
@@ -47,10 +39,7 @@ pub async fn build(functions: &[Function], release: bool) -> Result<BTreeMap<Str
                 executables.insert(function.name.clone(), prebuilt(&function.name, bootstrap)?);
             }
             Build::Cargo { workspace, binary } => {
-                workspaces
-                    .entry(workspace)
-                    .or_default()
-                    .push((&function.name, binary));
+                workspaces.entry(workspace).or_default().push((&function.name, binary));
             }
         }
     }
@@ -76,22 +65,13 @@ fn prebuilt(function: &str, path: &Path) -> Result<PathBuf, BuildError> {
         true => Ok(metadata),
         false => Err(std::io::ErrorKind::NotFound.into()),
     }) else {
-        return Err(BuildError::NoBootstrap {
-            function,
-            path: missing,
-        });
+        return Err(BuildError::NoBootstrap { function, path: missing });
     };
     if metadata.permissions().mode() & 0o111 == 0 {
-        return Err(BuildError::NotExecutable {
-            function,
-            path: missing,
-        });
+        return Err(BuildError::NotExecutable { function, path: missing });
     }
     // Environments start in a directory of their own.
-    std::path::absolute(path).map_err(|_| BuildError::NoBootstrap {
-        function,
-        path: missing,
-    })
+    std::path::absolute(path).map_err(|_| BuildError::NoBootstrap { function, path: missing })
 }
 
 /// Builds binaries of one workspace; the executables by name.
@@ -103,9 +83,7 @@ async fn cargo_build(
     let progress = Progress::start(workspace, binaries).await;
     let mut command = cargo(workspace);
     // --workspace, so that features resolve as for `cargo run` and `cargo test`, and no dependency is compiled twice.
-    command
-        .args(["build", "--workspace"])
-        .arg(progress.message_format());
+    command.args(["build", "--workspace"]).arg(progress.message_format());
     command.args(release.then_some("--release"));
     for binary in binaries {
         command.args(["--bin", binary]);
@@ -122,26 +100,16 @@ async fn cargo_build(
 }
 
 fn program() -> String {
-    std::env::var("CARGO")
-        .ok()
-        .filter(|program| !program.is_empty())
-        .unwrap_or_else(|| "cargo".to_owned())
+    std::env::var("CARGO").ok().filter(|program| !program.is_empty()).unwrap_or_else(|| "cargo".to_owned())
 }
 
 fn not_started(workspace: &Path, source: std::io::Error) -> BuildError {
-    BuildError::Start {
-        program: program(),
-        directory: workspace.to_owned(),
-        source,
-    }
+    BuildError::Start { program: program(), directory: workspace.to_owned(), source }
 }
 
 fn cargo(workspace: &Path) -> Command {
     let mut command = Command::new(program());
-    command
-        .current_dir(workspace)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+    command.current_dir(workspace).stdin(Stdio::null()).kill_on_drop(true);
     // What `cargo run` tells this process of its own package would make build scripts think that something changed.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_about_this_package) {
@@ -155,10 +123,7 @@ fn is_about_this_package(variable: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
         .iter()
         .any(|prefix| variable.starts_with(prefix))
-        || matches!(
-            variable,
-            "CARGO_PRIMARY_PACKAGE" | "CARGO_TARGET_TMPDIR" | "OUT_DIR"
-        )
+        || matches!(variable, "CARGO_PRIMARY_PACKAGE" | "CARGO_TARGET_TMPDIR" | "OUT_DIR")
 }
 
 fn start(mut command: Command, workspace: &Path) -> Result<Child, BuildError> {
@@ -225,18 +190,13 @@ impl Report {
 
     fn artifact(&mut self, message: &Value) {
         let kind = &message["target"]["kind"];
-        if kind
-            .as_array()
-            .is_some_and(|kinds| kinds.iter().any(|kind| kind == "custom-build"))
-        {
+        if kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "custom-build")) {
             return;
         }
-        self.packages
-            .extend(message["package_id"].as_str().map(str::to_owned));
+        self.packages.extend(message["package_id"].as_str().map(str::to_owned));
         let name = message["target"]["name"].as_str();
         if let (Some(name), Some(executable)) = (name, message["executable"].as_str()) {
-            self.executables
-                .insert(name.to_owned(), PathBuf::from(executable));
+            self.executables.insert(name.to_owned(), PathBuf::from(executable));
         }
     }
 
@@ -298,9 +258,8 @@ impl Progress {
             "Updating",
         ];
         let text = line.trim_start();
-        let is_status = VERBS
-            .iter()
-            .any(|verb| text.strip_prefix(verb).is_some_and(|rest| rest.starts_with(' ')));
+        let is_status =
+            VERBS.iter().any(|verb| text.strip_prefix(verb).is_some_and(|rest| rest.starts_with(' ')));
         if is_status {
             match &self.bar {
                 Some(bar) => bar.set_message(text.to_owned()),
@@ -330,15 +289,9 @@ async fn package_count(workspace: &Path, binaries: &BTreeSet<&str>) -> Option<u6
 }
 
 async fn host_triple(workspace: &Path) -> Option<String> {
-    let output = cargo(workspace)
-        .args(["--version", "--verbose"])
-        .output()
-        .await
-        .ok()?;
+    let output = cargo(workspace).args(["--version", "--verbose"]).output().await.ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .map(str::to_owned)
+    text.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned)
 }
 
 /// The packages that own the binaries, and everything that they need to be compiled.
@@ -350,10 +303,8 @@ fn count_packages(metadata: &Value, binaries: &BTreeSet<&str>) -> Option<u64> {
     let owners = metadata["packages"].as_array()?.iter().filter(owns);
     let mut waiting: Vec<&str> = owners.filter_map(|package| package["id"].as_str()).collect();
     let nodes = metadata["resolve"]["nodes"].as_array()?;
-    let nodes: BTreeMap<&str, &Value> = nodes
-        .iter()
-        .filter_map(|node| Some((node["id"].as_str()?, node)))
-        .collect();
+    let nodes: BTreeMap<&str, &Value> =
+        nodes.iter().filter_map(|node| Some((node["id"].as_str()?, node))).collect();
     let mut seen = BTreeSet::new();
     while let Some(package) = waiting.pop() {
         if !seen.insert(package) {
@@ -369,13 +320,8 @@ fn count_packages(metadata: &Value, binaries: &BTreeSet<&str>) -> Option<u64> {
 }
 
 fn is_wanted(target: &Value, binaries: &BTreeSet<&str>) -> bool {
-    let is_binary = target["kind"]
-        .as_array()
-        .is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"));
-    is_binary
-        && target["name"]
-            .as_str()
-            .is_some_and(|name| binaries.contains(name))
+    let is_binary = target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"));
+    is_binary && target["name"].as_str().is_some_and(|name| binaries.contains(name))
 }
 
 /// Dependencies that only tests have are not compiled.
@@ -410,10 +356,7 @@ mod tests {
         std::fs::write(directory.path().join("src/main.rs"), main).unwrap();
         let manifest = "[workspace]\n[package]\nname = \"one\"\nedition = \"2024\"\n";
         std::fs::write(directory.path().join("Cargo.toml"), manifest).unwrap();
-        let build = Build::Cargo {
-            workspace: directory.path().to_owned(),
-            binary: "one".to_owned(),
-        };
+        let build = Build::Cargo { workspace: directory.path().to_owned(), binary: "one".to_owned() };
         (directory, function("One", build))
     }
 
@@ -428,14 +371,9 @@ mod tests {
     async fn what_does_not_compile_is_told_in_the_compilers_words() {
         let (_directory, one) = workspace("fn main() { nothing_here() }");
         let message = build(&[one], false).await.unwrap_err().to_string();
-        assert!(
-            message.contains("cannot find function `nothing_here`"),
-            "{message}"
-        );
+        assert!(message.contains("cannot find function `nothing_here`"), "{message}");
         let (_directory, mut one) = workspace("fn main() {}");
-        let Build::Cargo { binary, .. } = &mut one.build else {
-            unreachable!()
-        };
+        let Build::Cargo { binary, .. } = &mut one.build else { unreachable!() };
         "two".clone_into(binary);
         let message = build(&[one], false).await.unwrap_err().to_string();
         assert!(message.contains("two"), "{message}");
@@ -445,22 +383,11 @@ mod tests {
     async fn a_prebuilt_function_needs_an_executable() {
         let directory = tempfile::tempdir().unwrap();
         let bootstrap = directory.path().join("bootstrap");
-        let function = function(
-            "F",
-            Build::Prebuilt {
-                bootstrap: bootstrap.clone(),
-            },
-        );
+        let function = function("F", Build::Prebuilt { bootstrap: bootstrap.clone() });
         let functions = [function];
-        assert!(matches!(
-            build(&functions, false).await,
-            Err(BuildError::NoBootstrap { .. })
-        ));
+        assert!(matches!(build(&functions, false).await, Err(BuildError::NoBootstrap { .. })));
         std::fs::write(&bootstrap, "").unwrap();
-        assert!(matches!(
-            build(&functions, false).await,
-            Err(BuildError::NotExecutable { .. })
-        ));
+        assert!(matches!(build(&functions, false).await, Err(BuildError::NotExecutable { .. })));
         std::fs::set_permissions(&bootstrap, std::fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(build(&functions, false).await.unwrap()["F"], bootstrap);
     }

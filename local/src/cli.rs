@@ -64,9 +64,7 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 
 /// Without a slash at the end, so that paths can be put behind it.
 fn endpoint(text: &str) -> Result<String, String> {
-    let url: http::Uri = text
-        .parse()
-        .map_err(|error| format!("it is not a URL: {error}"))?;
+    let url: http::Uri = text.parse().map_err(|error| format!("it is not a URL: {error}"))?;
     if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none_or(str::is_empty) {
         return Err("write it as http://HOST:PORT or https://HOST".to_owned());
     }

@@ -63,9 +63,7 @@ impl Clients {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         // Host names like bucket.127.0.0.1 lead nowhere.
-        let s3 = aws_sdk_s3::config::Builder::from(&config)
-            .force_path_style(true)
-            .build();
+        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Ok(Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             streams: aws_sdk_dynamodbstreams::Client::new(&config),
@@ -101,12 +99,8 @@ mod tests {
     async fn a_request_reaches_a_plain_endpoint() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let answer = || async {
-            (
-                [("content-type", "application/x-amz-json-1.0")],
-                r#"{"QueueUrls":["u"]}"#,
-            )
-        };
+        let answer =
+            || async { ([("content-type", "application/x-amz-json-1.0")], r#"{"QueueUrls":["u"]}"#) };
         let app = axum::Router::new().route("/", axum::routing::post(answer));
         let server = tokio::spawn(async move { axum::serve(listener, app).await });
         let credentials = Credentials::from_keys("a", "b", None);

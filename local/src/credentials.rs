@@ -79,15 +79,14 @@ impl Issuer {
     /// What the embedded services look secrets up by.
     pub fn resolver(&self) -> emulator::Credentials {
         let master = self.master.clone();
-        Arc::new(move |id| {
-            Some(if id == DEVELOPER { DEVELOPER.to_owned() } else { secret_of(&master, id) })
-        })
+        Arc::new(move |id| Some(if id == DEVELOPER { DEVELOPER.to_owned() } else { secret_of(&master, id) }))
     }
 }
 
 fn secret_of(master: &str, id: &str) -> String {
     // HMAC takes keys of any length.
-    let mut mac = Hmac::<Sha256>::new_from_slice(master.as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(master.as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
     mac.update(id.as_bytes());
     mac.finalize().into_bytes()[..20].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -63,7 +63,8 @@ pub struct DeadLetters {
 impl DeadLetters {
     /// Finds the queue by its name.
     pub async fn open(client: Client, queue: &str) -> Result<Self, DeadLetterError> {
-        let output = client.get_queue_url().queue_name(queue).send().await.map_err(|e| sqs_error(queue, &e))?;
+        let output =
+            client.get_queue_url().queue_name(queue).send().await.map_err(|e| sqs_error(queue, &e))?;
         Ok(Self { client, queue_url: output.queue_url.unwrap_or_default() })
     }
 
@@ -118,7 +119,8 @@ impl DeadLetters {
         let source = letter.source_queue_arn.as_deref();
         let source = source.ok_or_else(|| DeadLetterError::NoSource(letter.message_id.clone()))?;
         let name = source.rsplit(':').next().unwrap_or_default();
-        let url = self.client.get_queue_url().queue_name(name).send().await.map_err(|e| sqs_error(name, &e))?;
+        let url =
+            self.client.get_queue_url().queue_name(name).send().await.map_err(|e| sqs_error(name, &e))?;
         // What parked it is history; what came with it stays.
         let mut attributes = letter.message_attributes.clone();
         for added in [SOURCE_ATTRIBUTE, "error", "parked_at", "replays"] {
@@ -202,7 +204,10 @@ fn letter(message: Message) -> DeadLetter {
     }
 }
 
-fn sqs_error<E, R>(queue: &str, error: &aws_smithy_runtime_api::client::result::SdkError<E, R>) -> DeadLetterError
+fn sqs_error<E, R>(
+    queue: &str,
+    error: &aws_smithy_runtime_api::client::result::SdkError<E, R>,
+) -> DeadLetterError
 where
     E: std::error::Error + aws_smithy_types::error::metadata::ProvideErrorMetadata + 'static,
     R: std::fmt::Debug,

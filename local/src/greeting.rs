@@ -34,7 +34,8 @@ pub fn stopping() {
 
 /// Writes the ready file: whole or not at all, so that a reader never sees half of it.
 pub fn write_ready_file(path: &Path, api: &str, endpoint: &str, region: &str) -> std::io::Result<()> {
-    let text = json!({ "api": api, "endpoint": endpoint, "region": region, "pid": std::process::id() }).to_string();
+    let text =
+        json!({ "api": api, "endpoint": endpoint, "region": region, "pid": std::process::id() }).to_string();
     let unfinished = path.with_extension("unfinished");
     let mut file = std::fs::File::create(&unfinished)?;
     file.write_all(text.as_bytes())?;

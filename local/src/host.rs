@@ -41,11 +41,13 @@ struct Data {
 impl Data {
     fn open(cli: &Cli) -> Result<Self, Error> {
         let temporary = if cli.ephemeral { Some(tempfile::tempdir()?) } else { None };
-        let path = temporary.as_ref().map_or_else(|| cli.data.clone(), |directory| directory.path().to_owned());
+        let path =
+            temporary.as_ref().map_or_else(|| cli.data.clone(), |directory| directory.path().to_owned());
         std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let lock = std::fs::File::create(path.join("lock"))?;
-        lock.try_lock()
-            .map_err(|_| format!("{} is in use by another host; stop it, or choose --data", path.display()))?;
+        lock.try_lock().map_err(|_| {
+            format!("{} is in use by another host; stop it, or choose --data", path.display())
+        })?;
         Ok(Self { path: std::path::absolute(&path)?, _temporary: temporary, _lock: lock })
     }
 }
@@ -71,7 +73,8 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
 
     let credentials = credentials::Issuer::open(&state, cli.endpoint.is_some())?;
     let (stop_services, services_stopped) = watch::channel(false);
-    let services = start_services(&cli, &data.path, address.port(), &clock, &credentials, services_stopped).await?;
+    let services =
+        start_services(&cli, &data.path, address.port(), &clock, &credentials, services_stopped).await?;
 
     let clients = Clients::new(&services.url, REGION, credentials.host().for_sdk())?;
     let mut app = load(&cli, &state, &services.url, &issuer, &api_url)?;
@@ -251,12 +254,15 @@ async fn serve(
         });
     }
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(axum::serve::ListenerExt::tap_io(listener, |stream| {
-        // Small answers are not held back; without this the page is slow and nothing breaks.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "no TCP_NODELAY");
-        }
-    }), service)
+    axum::serve(
+        axum::serve::ListenerExt::tap_io(listener, |stream| {
+            // Small answers are not held back; without this the page is slow and nothing breaks.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "no TCP_NODELAY");
+            }
+        }),
+        service,
+    )
     .with_graceful_shutdown(async move {
         let result = stopped.wait_for(|stop| *stop).await;
         tracing::debug!(ordered = result.is_ok(), "api stops");

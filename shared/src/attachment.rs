@@ -184,7 +184,8 @@ impl ObjectKey {
     /// Reads the key of an upload; `None` for any other key.
     pub fn parse_upload(key: &str) -> Option<Self> {
         let mut parts = key.split('/');
-        let (prefix, owner, note_id, attachment_id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (prefix, owner, note_id, attachment_id) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         if prefix != "uploads" || parts.next().is_some() {
             return None;
         }
@@ -210,7 +211,9 @@ mod tests {
 
     #[test]
     fn wrong_fields_are_named() {
-        let wrong = NewAttachment { size: 0, sha256: Some("zz".into()), ..new("../x", "jpeg") }.checked().unwrap_err();
+        let wrong = NewAttachment { size: 0, sha256: Some("zz".into()), ..new("../x", "jpeg") }
+            .checked()
+            .unwrap_err();
         let fields: Vec<_> = wrong.iter().map(|invalid| invalid.field.as_str()).collect();
         assert_eq!(fields, ["filename", "content_type", "sha256", "size"]);
     }
@@ -227,7 +230,9 @@ mod tests {
     fn a_picture_is_claimed_by_type_or_name() {
         let claims = |filename, content_type| {
             let note = Id::new(Timestamp::from_millis(0));
-            new(filename, content_type).into_attachment(note, Timestamp::from_millis(0)).claims_to_be_a_picture()
+            new(filename, content_type)
+                .into_attachment(note, Timestamp::from_millis(0))
+                .claims_to_be_a_picture()
         };
         assert!(claims("a.txt", "image/png") && claims("a.JPG", "text/plain"));
         assert!(!claims("a.txt", "text/plain"));

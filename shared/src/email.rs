@@ -131,7 +131,10 @@ mod tests {
         let keys = SigningKeys::parse("key").unwrap();
         let token = unsubscribe_token(&keys, "A@example.com");
         assert_eq!(verify_unsubscribe_token(&keys, &token), Some(address_hash("a@example.com")));
-        assert_eq!(verify_unsubscribe_token(&keys, &keys.sign("cursor", &address_hash("a@example.com"))), None);
+        assert_eq!(
+            verify_unsubscribe_token(&keys, &keys.sign("cursor", &address_hash("a@example.com"))),
+            None
+        );
         assert_eq!(verify_unsubscribe_token(&keys, ""), None);
     }
 }

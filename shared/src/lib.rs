@@ -28,9 +28,9 @@ pub mod problem;
 pub mod report;
 pub mod runtime;
 pub mod s3;
-pub mod schedule;
 #[cfg(feature = "fake")]
 pub mod sample;
+pub mod schedule;
 pub mod ses;
 pub mod settings;
 pub mod signing;

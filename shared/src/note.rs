@@ -267,7 +267,10 @@ mod tests {
 
     #[test]
     fn a_patch_keeps_what_it_does_not_name_and_null_resets() {
-        let note = Content { body: "text".into(), ..content() }.checked().unwrap().into_note(Timestamp::from_millis(0));
+        let note = Content { body: "text".into(), ..content() }
+            .checked()
+            .unwrap()
+            .into_note(Timestamp::from_millis(0));
         let patch: Patch = serde_json::from_str(r#"{"tags":null,"title":"New"}"#).unwrap();
         let patched = note.patched(patch);
         assert_eq!((patched.title.as_str(), patched.body.as_str(), patched.tags.len()), ("New", "text", 0));

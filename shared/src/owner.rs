@@ -15,7 +15,8 @@ pub struct Owner(String);
 impl Owner {
     /// Takes a token's `sub`. Control characters are refused: they have no place in a key.
     pub fn new(subject: &str) -> Result<Self, Invalid> {
-        if subject.is_empty() || subject.len() > limits::OWNER_BYTES || subject.chars().any(char::is_control) {
+        if subject.is_empty() || subject.len() > limits::OWNER_BYTES || subject.chars().any(char::is_control)
+        {
             return Err(Invalid::new("sub", "must be 1 to 128 bytes without control characters"));
         }
         Ok(Self(subject.to_owned()))

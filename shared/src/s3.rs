@@ -33,7 +33,11 @@ impl Objects {
     }
 
     /// A PUT that takes exactly the declared body: its length, type and, if given, checksum are signed.
-    pub async fn presign_upload(&self, key: &ObjectKey, attachment: &Attachment) -> Result<Presigned, Failure> {
+    pub async fn presign_upload(
+        &self,
+        key: &ObjectKey,
+        attachment: &Attachment,
+    ) -> Result<Presigned, Failure> {
         let request = self
             .client
             .put_object()
@@ -56,7 +60,11 @@ impl Objects {
     }
 
     /// A GET of the upload that a browser saves and never shows in our name.
-    pub async fn presign_download(&self, key: &ObjectKey, attachment: &Attachment) -> Result<String, Failure> {
+    pub async fn presign_download(
+        &self,
+        key: &ObjectKey,
+        attachment: &Attachment,
+    ) -> Result<String, Failure> {
         let request = self
             .client
             .get_object()
@@ -151,7 +159,8 @@ impl Objects {
 /// The names in a presigned URL's `X-Amz-SignedHeaders`.
 fn signed_headers(url: &str) -> Vec<String> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
-    let list = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-SignedHeaders=")).unwrap_or_default();
+    let list =
+        query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-SignedHeaders=")).unwrap_or_default();
     list.split("%3B").map(ToOwned::to_owned).collect()
 }
 
@@ -167,7 +176,11 @@ fn content_disposition(filename: &str) -> String {
         .bytes()
         .map(|byte| {
             let c = char::from(byte);
-            if c.is_ascii_alphanumeric() || "-_.~".contains(c) { c.to_string() } else { format!("%{byte:02X}") }
+            if c.is_ascii_alphanumeric() || "-_.~".contains(c) {
+                c.to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
         })
         .collect();
     format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")

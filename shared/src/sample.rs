@@ -39,15 +39,11 @@ impl HttpEvent {
         let (method, template) = route.split_once(' ').unwrap_or(("GET", route));
         let path = parameters
             .iter()
-            .fold(template.to_owned(), |path, (name, value)| {
-                path.replace(&format!("{{{name}}}"), value)
-            });
+            .fold(template.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));
         self.0["routeKey"] = json!(route);
         self.0["rawPath"] = json!(path);
-        self.0["pathParameters"] = parameters
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), json!(value)))
-            .collect();
+        self.0["pathParameters"] =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         self.0["requestContext"]["routeKey"] = json!(route);
         self.0["requestContext"]["http"]["method"] = json!(method);
         self.0["requestContext"]["http"]["path"] = json!(path);
@@ -80,8 +76,7 @@ impl HttpEvent {
 
     /// A JSON body.
     pub fn json(self, body: &Value) -> Self {
-        self.header("content-type", "application/json")
-            .body(&body.to_string())
+        self.header("content-type", "application/json").body(&body.to_string())
     }
 
     pub fn body(mut self, body: &str) -> Self {
@@ -104,11 +99,7 @@ impl HttpEvent {
             Some(Body::Text(text)) => text,
             _ => String::new(),
         };
-        Answered {
-            status: response.status_code,
-            headers: response.headers,
-            body,
-        }
+        Answered { status: response.status_code, headers: response.headers, body }
     }
 }
 
@@ -126,20 +117,14 @@ impl Answered {
     pub fn wrong_fields(&self) -> Vec<String> {
         let document = self.json();
         let errors = document["errors"].as_array().cloned().unwrap_or_default();
-        errors
-            .iter()
-            .filter_map(|error| error["field"].as_str().map(str::to_owned))
-            .collect()
+        errors.iter().filter_map(|error| error["field"].as_str().map(str::to_owned)).collect()
     }
 }
 
 /// An item as DynamoDB's JSON has it, from plain JSON.
 pub fn item(plain: &Value) -> Value {
     let fields = plain.as_object().cloned().unwrap_or_default();
-    fields
-        .iter()
-        .map(|(name, value)| (name.clone(), attribute(value)))
-        .collect()
+    fields.iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
 }
 
 fn attribute(plain: &Value) -> Value {

@@ -38,7 +38,9 @@ impl Mailer {
             Ok(output) => Ok(output.message_id().to_owned()),
             Err(error) => Err(match (error.code(), error.message().unwrap_or("rejected")) {
                 // An identity that is not verified is the operator's to put right, and the mail must still be there then.
-                (Some("MessageRejected"), message) if message.contains("not verified") => Failure::passing(message),
+                (Some("MessageRejected"), message) if message.contains("not verified") => {
+                    Failure::passing(message)
+                }
                 // SES's word that the message itself is at fault.
                 (Some("MessageRejected" | "InvalidParameterValue"), message) => Failure::permanent(message),
                 _ => crate::dynamodb::failure(&error),

@@ -15,8 +15,12 @@ pub struct SigningKeys(Vec<Vec<u8>>);
 impl SigningKeys {
     /// Reads keys separated by commas. `None` when there is none.
     pub fn parse(text: &str) -> Option<Self> {
-        let keys: Vec<Vec<u8>> =
-            text.split(',').map(str::trim).filter(|key| !key.is_empty()).map(|key| key.as_bytes().to_vec()).collect();
+        let keys: Vec<Vec<u8>> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|key| !key.is_empty())
+            .map(|key| key.as_bytes().to_vec())
+            .collect();
         (!keys.is_empty()).then_some(Self(keys))
     }
 
@@ -34,7 +38,8 @@ impl SigningKeys {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(signed).ok()?;
         let (claimed, payload) = bytes.split_at_checked(TAG_BYTES)?;
         let payload = std::str::from_utf8(payload).ok()?;
-        let genuine = self.0.iter().any(|key| mac(key, purpose, payload).verify_truncated_left(claimed).is_ok());
+        let genuine =
+            self.0.iter().any(|key| mac(key, purpose, payload).verify_truncated_left(claimed).is_ok());
         genuine.then(|| payload.to_owned())
     }
 }

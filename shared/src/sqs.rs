@@ -144,7 +144,9 @@ impl Queues {
             let result = work(&message).await;
             let queue = message.queue_arn.rsplit(':').next().unwrap_or_default();
             match result {
-                Ok(()) => tracing::info!(queue, message_id = message.id, attempt = message.receive_count, "done"),
+                Ok(()) => {
+                    tracing::info!(queue, message_id = message.id, attempt = message.receive_count, "done")
+                }
                 Err(failure) => {
                     tracing::warn!(queue, message_id = message.id, attempt = message.receive_count, %failure, "failed");
                     self.back_off(&message).await;
@@ -185,7 +187,8 @@ pub fn queue_url(arn: &str) -> String {
 /// How long attempt number `attempt` waits before the next: 5 s, doubling to 15 min, between half and all of it.
 /// `jitter` is from 0 to 1.
 pub fn backoff(attempt: u32, jitter: f64) -> Duration {
-    let full = Duration::from_secs(5).saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_DELAY);
+    let full =
+        Duration::from_secs(5).saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_DELAY);
     full.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
 }
 

@@ -26,7 +26,13 @@ impl Streams {
     /// # Errors
     /// Permanent when the stream no longer holds them (it keeps records for a day). Passing when the reads ended before
     /// `last`: part of a batch is never taken for all of it.
-    pub async fn fetch(&self, stream_arn: &str, shard: &str, first: &str, last: &str) -> Result<Vec<Value>, Failure> {
+    pub async fn fetch(
+        &self,
+        stream_arn: &str,
+        shard: &str,
+        first: &str,
+        last: &str,
+    ) -> Result<Vec<Value>, Failure> {
         let iterator = self
             .client
             .get_shard_iterator()
@@ -38,7 +44,9 @@ impl Streams {
             .await;
         let mut iterator = match iterator {
             Ok(output) => output.shard_iterator,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_trimmed_data_access_exception()) => {
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_trimmed_data_access_exception()) =>
+            {
                 return Err(Failure::permanent("the stream no longer holds the records"));
             }
             Err(error) => return Err(failure(&error)),
@@ -46,10 +54,12 @@ impl Streams {
         let mut found = Vec::new();
         for _ in 0..MAXIMUM_READS {
             let Some(position) = iterator else { break };
-            let output = self.client.get_records().shard_iterator(position).send().await.map_err(|e| failure(&e))?;
+            let output =
+                self.client.get_records().shard_iterator(position).send().await.map_err(|e| failure(&e))?;
             // A page may well be empty in the middle of a shard.
             for record in output.records.unwrap_or_default() {
-                let sequence = record.dynamodb().and_then(|change| change.sequence_number()).unwrap_or_default();
+                let sequence =
+                    record.dynamodb().and_then(|change| change.sequence_number()).unwrap_or_default();
                 if is_after(sequence, last) {
                     return Ok(found);
                 }
@@ -92,7 +102,9 @@ fn change_to_lambda(change: StreamRecord) -> Map<String, Value> {
     if let Some(at) = change.approximate_creation_date_time {
         json.insert("ApproximateCreationDateTime".into(), json!(at.as_secs_f64()));
     }
-    for (name, image) in [("Keys", change.keys), ("NewImage", change.new_image), ("OldImage", change.old_image)] {
+    for (name, image) in
+        [("Keys", change.keys), ("NewImage", change.new_image), ("OldImage", change.old_image)]
+    {
         if let Some(image) = image {
             json.insert(name.into(), item_to_json(&image));
         }

@@ -82,8 +82,17 @@ mod tests {
             assert!(email_address("email", good).is_ok(), "{good}");
         }
         for bad in [
-            "", "a", "a@b", "a b@c.de", "a@b..c", "\"a\"@b.co", "a@b.co,c@d.ef", "a@b.co\r\nBcc: x@y.zz", ".a@b.co",
-            "a@-b.co", "<a@b.co>",
+            "",
+            "a",
+            "a@b",
+            "a b@c.de",
+            "a@b..c",
+            "\"a\"@b.co",
+            "a@b.co,c@d.ef",
+            "a@b.co\r\nBcc: x@y.zz",
+            ".a@b.co",
+            "a@-b.co",
+            "<a@b.co>",
         ] {
             assert!(email_address("email", bad).is_err(), "{bad}");
         }

@@ -25,7 +25,8 @@ async fn every_acknowledged_note_and_every_pending_event_survives_a_kill_under_l
             tokio::spawn(async move {
                 let mut acknowledged = Vec::new();
                 let authorization = format!("Bearer {}", anna.token);
-                let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+                let headers =
+                    [("authorization", authorization.as_str()), ("content-type", "application/json")];
                 for number in 0.. {
                     let title = format!("{writer}-{number}");
                     let body = json!({ "title": title, "notify": ["ben@example.com"] }).to_string();
@@ -56,7 +57,9 @@ async fn every_acknowledged_note_and_every_pending_event_survives_a_kill_under_l
     let mut target = "/notes?limit=100".to_owned();
     loop {
         let page = anna.get(&target).await.expect(200);
-        stored.extend(page["items"].as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap().to_owned()));
+        stored.extend(
+            page["items"].as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap().to_owned()),
+        );
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         target = format!("/notes?limit=100&cursor={cursor}");
     }

@@ -8,7 +8,11 @@ async fn a_throttled_ses_delays_mail_and_loses_none() {
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     // More refusals than the SDK's own retries take in one attempt.
-    host.api.fault(json!({ "service": "ses", "operation": "*", "error": "Throttling", "status": 400, "count": 7 })).await;
+    host.api
+        .fault(
+            json!({ "service": "ses", "operation": "*", "error": "Throttling", "status": 400, "count": 7 }),
+        )
+        .await;
     for number in 0..3 {
         anna.create(json!({ "title": format!("Note {number}"), "notify": ["ben@example.com"] })).await;
     }
@@ -23,7 +27,9 @@ async fn a_throttled_ses_delays_mail_and_loses_none() {
 async fn a_job_that_cannot_succeed_is_parked_and_can_be_replayed() {
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
-    host.api.fault(json!({ "service": "ses", "operation": "*", "error": "ServiceUnavailable", "status": 503 })).await;
+    host.api
+        .fault(json!({ "service": "ses", "operation": "*", "error": "ServiceUnavailable", "status": 503 }))
+        .await;
     anna.create(json!({ "title": "Stuck", "notify": ["ben@example.com"] })).await;
     host.api.run_until_nothing_is_due().await;
 
@@ -34,7 +40,8 @@ async fn a_job_that_cannot_succeed_is_parked_and_can_be_replayed() {
 
     host.api.send("DELETE", "/_local/faults", &[], "").await.expect(204);
     let queue = host.api.queue_name("ParkingQueue").await;
-    let replayed = host.api.send("POST", &format!("/_local/queues/{queue}/replay"), &[], "").await.expect(200);
+    let replayed =
+        host.api.send("POST", &format!("/_local/queues/{queue}/replay"), &[], "").await.expect(200);
     assert_eq!(replayed["replayed"], 1);
     host.api.run_until_nothing_is_due().await;
     assert_eq!(host.api.mail().await.len(), 1);

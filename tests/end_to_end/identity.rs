@@ -15,7 +15,11 @@ async fn only_a_token_of_this_issuer_for_this_audience_opens_the_door() {
     assert!(!head.is_empty());
     for token in [other_audience.as_str(), &tampered, &none, "", "x.y.z"] {
         let header = format!("Bearer {token}");
-        assert_eq!(host.api.send("GET", "/notes", &[("authorization", &header)], "").await.status, 401, "{token}");
+        assert_eq!(
+            host.api.send("GET", "/notes", &[("authorization", &header)], "").await.status,
+            401,
+            "{token}"
+        );
     }
     good.get("/notes").await.expect(200);
     host.api.advance(13 * 3600).await;
@@ -25,8 +29,7 @@ async fn only_a_token_of_this_issuer_for_this_audience_opens_the_door() {
 #[tokio::test]
 async fn the_issuer_publishes_what_a_verifier_needs() {
     let host = Host::start().await;
-    let discovery =
-        host.api.get("/_local/identity/.well-known/openid-configuration").await.expect(200);
+    let discovery = host.api.get("/_local/identity/.well-known/openid-configuration").await.expect(200);
     let keys = host.api.get(discovery["jwks_uri"].as_str().unwrap()).await.expect(200);
     assert_eq!(keys["keys"][0]["kty"], "RSA");
     assert!(discovery["issuer"].as_str().unwrap().starts_with(&host.api.url));

@@ -21,7 +21,10 @@ async fn a_change_is_mailed_once_to_every_address() {
     assert_eq!(recipients(&mail), ["ben@example.com", "cleo@example.com"]);
     assert!(mail[0]["subject"].as_str().unwrap().contains("Party"));
     assert!(mail[0]["text"].as_str().unwrap().contains("Saturday"));
-    assert!(mail[0]["html"].as_str().unwrap().contains("Party &lt;b&gt;") || !mail[0]["html"].as_str().unwrap().contains("<b>"));
+    assert!(
+        mail[0]["html"].as_str().unwrap().contains("Party &lt;b&gt;")
+            || !mail[0]["html"].as_str().unwrap().contains("<b>")
+    );
 
     let path = format!("/notes/{}", note["id"].as_str().unwrap());
     anna.send("PATCH", &path, &[], json!({ "notify": ["ben@example.com"] })).await.expect(200);
@@ -31,7 +34,8 @@ async fn a_change_is_mailed_once_to_every_address() {
     // It went by way of stream, queue and SES, each of its own function.
     let functions = host.api.get("/_local/functions").await.expect(200);
     for name in ["NoteEventsFunction", "SendEmailFunction"] {
-        let function = functions.as_array().unwrap().iter().find(|function| function["name"] == name).unwrap();
+        let function =
+            functions.as_array().unwrap().iter().find(|function| function["name"] == name).unwrap();
         assert!(function["invocations"].as_u64().unwrap() > 0, "{name}");
     }
 }

@@ -1,6 +1,7 @@
 //! End-to-end tests: a host for each, started as a person would, driven over HTTP. Nothing sleeps: tests wait for
 //! `/_local/idle` and move the clock.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod durability;
 mod failures;

@@ -20,8 +20,12 @@ async fn a_note_is_created_read_changed_trashed_and_restored() {
     let unchanged = anna.send("GET", &location, &[("if-none-match", "\"1\"")], Value::Null).await;
     assert_eq!(unchanged.status, 304);
 
-    let patch = anna.send("PATCH", &location, &[("if-match", "\"1\"")], json!({ "body": "black" })).await.expect(200);
-    assert_eq!((&patch["title"], &patch["body"], &patch["version"]), (&json!("Tea"), &json!("black"), &json!(2)));
+    let patch =
+        anna.send("PATCH", &location, &[("if-match", "\"1\"")], json!({ "body": "black" })).await.expect(200);
+    assert_eq!(
+        (&patch["title"], &patch["body"], &patch["version"]),
+        (&json!("Tea"), &json!("black"), &json!(2))
+    );
     let lost = anna.send("PATCH", &location, &[("if-match", "\"1\"")], json!({ "body": "red" })).await;
     assert_eq!(lost.header("content-type"), Some("application/problem+json"));
     lost.expect(412);
@@ -50,7 +54,11 @@ async fn nobody_sees_another_owners_notes() {
         ("DELETE", path.clone(), Value::Null),
         ("POST", format!("{path}/restore"), Value::Null),
         ("GET", format!("{path}/attachments"), Value::Null),
-        ("POST", format!("{path}/attachments"), json!({ "filename": "a", "content_type": "text/plain", "size": 1 })),
+        (
+            "POST",
+            format!("{path}/attachments"),
+            json!({ "filename": "a", "content_type": "text/plain", "size": 1 }),
+        ),
     ] {
         assert_eq!(ben.send(method, &target, &[], body).await.status, 404, "{method} {target}");
     }
@@ -101,7 +109,8 @@ async fn bad_input_is_refused_by_name() {
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     let refused = anna.post("/notes", json!({ "title": "", "notify": ["nobody"] })).await.expect(422);
-    let fields: Vec<_> = refused["errors"].as_array().unwrap().iter().map(|error| error["field"].clone()).collect();
+    let fields: Vec<_> =
+        refused["errors"].as_array().unwrap().iter().map(|error| error["field"].clone()).collect();
     assert_eq!(fields, ["title", "notify[0]"]);
     assert_eq!(anna.post("/notes", json!({ "title": "x", "unknown": 1 })).await.status, 400);
     assert_eq!(anna.send("POST", "/notes", &[("content-type", "text/plain")], Value::Null).await.status, 415);

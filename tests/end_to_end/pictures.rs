@@ -54,12 +54,19 @@ async fn a_photograph_becomes_ready_with_upright_thumbnails() {
         let answer = host.api.get(thumbnail["url"].as_str().unwrap()).await;
         assert_eq!(answer.status, 200);
         let picture = decode(&answer.body);
-        assert_eq!((&json!(picture.width()), &json!(picture.height())), (&thumbnail["width"], &thumbnail["height"]));
-        assert_eq!(picture.width().max(picture.height()), u32::try_from(thumbnail["size"].as_u64().unwrap()).unwrap());
+        assert_eq!(
+            (&json!(picture.width()), &json!(picture.height())),
+            (&thumbnail["width"], &thumbnail["height"])
+        );
+        assert_eq!(
+            picture.width().max(picture.height()),
+            u32::try_from(thumbnail["size"].as_u64().unwrap()).unwrap()
+        );
         assert!(!answer.body.windows(4).any(|window| window == b"Exif"), "metadata is gone");
         if thumbnail["size"] == 160 {
             let turned = image::load_from_memory(&plain).unwrap().rotate90();
-            let expected = turned.resize_exact(picture.width(), picture.height(), image::imageops::FilterType::Triangle);
+            let expected =
+                turned.resize_exact(picture.width(), picture.height(), image::imageops::FilterType::Triangle);
             let difference = mean_difference(&picture, &expected.to_rgb8());
             assert!(difference < 12.0, "it is not the photograph turned upright: {difference}");
         }
@@ -124,7 +131,10 @@ async fn a_deleted_attachment_takes_its_objects_along() {
     let url = ready["download_url"].as_str().unwrap();
     assert_eq!(host.api.get(url).await.status, 200);
     let id = created["id"].as_str().unwrap();
-    assert_eq!(anna.send("DELETE", &format!("/notes/{note}/attachments/{id}"), &[], Value::Null).await.status, 204);
+    assert_eq!(
+        anna.send("DELETE", &format!("/notes/{note}/attachments/{id}"), &[], Value::Null).await.status,
+        204
+    );
     host.api.idle().await;
     assert_eq!(host.api.get(url).await.status, 404);
     assert_eq!(anna.get(&format!("/notes/{note}")).await.expect(200)["attachments"], 0);

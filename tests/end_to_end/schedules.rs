@@ -44,7 +44,8 @@ async fn the_daily_report_is_mailed_and_kept() {
 async fn trash_is_purged_after_its_time_with_all_that_hangs_on_it_and_nothing_else() {
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
-    let (old, kept) = (anna.create(json!({ "title": "Old" })).await, anna.create(json!({ "title": "Kept" })).await);
+    let (old, kept) =
+        (anna.create(json!({ "title": "Old" })).await, anna.create(json!({ "title": "Kept" })).await);
     let mut urls = Vec::new();
     for note in [&old, &kept] {
         let note = note["id"].as_str().unwrap();
@@ -89,11 +90,13 @@ async fn an_upload_that_never_comes_expires() {
 async fn a_schedule_fires_by_the_clock_alone() {
     let host = Host::start().await;
     let before = host.api.get("/_local/schedules").await.expect(200);
-    let cleanup = before.as_array().unwrap().iter().find(|s| s["function"] == "NightlyCleanupFunction").unwrap();
+    let cleanup =
+        before.as_array().unwrap().iter().find(|s| s["function"] == "NightlyCleanupFunction").unwrap();
     let next = cleanup["next_run"].as_str().expect("a next run").to_owned();
     host.api.send("POST", "/_local/clock", &[], json!({ "set": next }).to_string()).await.expect(200);
     host.api.idle().await;
     let functions = host.api.get("/_local/functions").await.expect(200);
-    let function = functions.as_array().unwrap().iter().find(|f| f["name"] == "NightlyCleanupFunction").unwrap();
+    let function =
+        functions.as_array().unwrap().iter().find(|f| f["name"] == "NightlyCleanupFunction").unwrap();
     assert_eq!(function["invocations"], 1);
 }

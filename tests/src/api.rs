@@ -61,7 +61,8 @@ impl Api {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Result<Answer, String> {
-        let url = if target.starts_with("http") { target.to_owned() } else { format!("{}{target}", self.url) };
+        let url =
+            if target.starts_with("http") { target.to_owned() } else { format!("{}{target}", self.url) };
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?)
             .uri(url);
@@ -75,10 +76,18 @@ impl Api {
             let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
             Ok(Answer { status: parts.status, headers: parts.headers, body })
         };
-        tokio::time::timeout(Duration::from_secs(90), exchange).await.map_err(|_| "no answer in time".to_owned())?
+        tokio::time::timeout(Duration::from_secs(90), exchange)
+            .await
+            .map_err(|_| "no answer in time".to_owned())?
     }
 
-    pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         self.try_send(method, target, headers, body)
             .await
             .unwrap_or_else(|error| panic!("{method} {target}: {error}"))
@@ -195,7 +204,8 @@ impl Caller {
             .map(|(name, value)| (name.as_str(), value.as_str().expect("a text")))
             .filter(|(name, _)| !["host", "content-length"].contains(name))
             .collect();
-        let (method, url) = (upload["method"].as_str().expect("a method"), upload["url"].as_str().expect("a URL"));
+        let (method, url) =
+            (upload["method"].as_str().expect("a method"), upload["url"].as_str().expect("a URL"));
         self.api.send(method, url, &headers, content).await
     }
 }

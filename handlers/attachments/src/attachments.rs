@@ -96,26 +96,15 @@ impl Attachments {
     async fn get(&self, request: &Request) -> Result<Response, Problem> {
         let owner = request.owner()?;
         let (note_id, id) = (request.id_in_path("id")?, request.id_in_path("attachment_id")?);
-        let attachment = self
-            .store
-            .attachment(owner, note_id, id)
-            .await?
-            .ok_or(Problem::NotFound)?;
+        let attachment = self.store.attachment(owner, note_id, id).await?.ok_or(Problem::NotFound)?;
         let key = key(owner, &attachment);
-        Response::json(
-            200,
-            &AttachmentView::new(&self.objects, &key, attachment, request.now).await?,
-        )
+        Response::json(200, &AttachmentView::new(&self.objects, &key, attachment, request.now).await?)
     }
 
     /// The objects go by way of the stream.
     async fn delete(&self, request: &Request) -> Result<Response, Problem> {
         let (note_id, id) = (request.id_in_path("id")?, request.id_in_path("attachment_id")?);
-        match self
-            .store
-            .delete_attachment(request.owner()?, note_id, id)
-            .await?
-        {
+        match self.store.delete_attachment(request.owner()?, note_id, id).await? {
             AttachmentChange::Done => Ok(Response::empty(204)),
             AttachmentChange::NotFound | AttachmentChange::NoteCannotTakeIt => Err(Problem::NotFound),
         }
@@ -123,9 +112,5 @@ impl Attachments {
 }
 
 fn key(owner: &Owner, attachment: &Attachment) -> ObjectKey {
-    ObjectKey {
-        owner: owner.clone(),
-        note_id: attachment.note_id,
-        attachment_id: attachment.id,
-    }
+    ObjectKey { owner: owner.clone(), note_id: attachment.note_id, attachment_id: attachment.id }
 }

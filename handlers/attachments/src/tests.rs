@@ -18,10 +18,7 @@ fn list() -> HttpEvent {
 }
 
 fn one(method: &str) -> HttpEvent {
-    HttpEvent::of("attachments").route(
-        &format!("{method} /notes/{{id}}/attachments/{{attachment_id}}"),
-        &ONE,
-    )
+    HttpEvent::of("attachments").route(&format!("{method} /notes/{{id}}/attachments/{{attachment_id}}"), &ONE)
 }
 
 fn attachment(status: &str) -> Value {
@@ -89,10 +86,7 @@ async fn the_sample_event_creates_a_pending_attachment_and_signs_its_upload() {
     assert_eq!(answered.status, 201);
     let body = answered.json();
     let id = body["attachment"]["id"].as_str().unwrap();
-    assert_eq!(
-        answered.header("location"),
-        Some(format!("/notes/{NOTE}/attachments/{id}").as_str())
-    );
+    assert_eq!(answered.header("location"), Some(format!("/notes/{NOTE}/attachments/{id}").as_str()));
     assert_eq!(body["attachment"]["status"], "pending");
     assert_eq!(body["attachment"]["download_url"], Value::Null);
     assert_eq!(body["upload"]["method"], "PUT");
@@ -102,33 +96,23 @@ async fn the_sample_event_creates_a_pending_attachment_and_signs_its_upload() {
 
 #[tokio::test]
 async fn an_upload_is_bound_to_length_type_and_checksum_and_never_to_the_name() {
-    let body = answer(&FakeAws::default(), HttpEvent::of("attachments"))
-        .await
-        .json();
+    let body = answer(&FakeAws::default(), HttpEvent::of("attachments")).await.json();
     let url = body["upload"]["url"].as_str().unwrap();
     for signed in ["content-length", "content-type", "x-amz-checksum-sha256"] {
         let is_header = body["upload"]["headers"].get(signed).is_some();
-        assert!(
-            is_header && url.contains("X-Amz-SignedHeaders=") && url.contains(signed),
-            "{signed}: {url}"
-        );
+        assert!(is_header && url.contains("X-Amz-SignedHeaders=") && url.contains(signed), "{signed}: {url}");
     }
     assert_eq!(body["upload"]["headers"]["content-length"], "482113");
-    assert!(
-        url.contains(&format!("/uploads/YXV0aDB8YWRh/{NOTE}/")) && !url.contains("Segelboot"),
-        "{url}"
-    );
+    assert!(url.contains(&format!("/uploads/YXV0aDB8YWRh/{NOTE}/")) && !url.contains("Segelboot"), "{url}");
 }
 
 #[tokio::test]
 async fn a_note_that_takes_no_attachment_says_why() {
     let full = note(limits::ATTACHMENTS, None);
     let trashed = note(0, Some("2026-11-23T11:00:00.000Z"));
-    for (state, status, word) in [
-        (full, 409, "delete one"),
-        (trashed, 409, "trash"),
-        (note(1, None), 409, "again"),
-    ] {
+    for (state, status, word) in
+        [(full, 409, "delete one"), (trashed, 409, "trash"), (note(1, None), 409, "again")]
+    {
         let aws = FakeAws::with([cancelled("ConditionalCheckFailed"), state]);
         let answered = answer(&aws, HttpEvent::of("attachments")).await;
         assert_eq!(answered.status, status);
@@ -187,10 +171,7 @@ async fn a_download_is_saved_and_never_shown() {
 async fn a_deletion_is_counted_in_the_same_transaction() {
     let aws = FakeAws::default();
     assert_eq!(answer(&aws, one("DELETE")).await.status, 204);
-    let items = aws.sent("TransactWriteItems")[0]["TransactItems"]
-        .as_array()
-        .unwrap()
-        .len();
+    let items = aws.sent("TransactWriteItems")[0]["TransactItems"].as_array().unwrap().len();
     assert_eq!(items, 2);
     let unknown = FakeAws::with([cancelled("ConditionalCheckFailed")]);
     assert_eq!(answer(&unknown, one("DELETE")).await.status, 404);

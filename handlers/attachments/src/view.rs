@@ -93,9 +93,6 @@ impl AttachmentView {
 
 impl UploadView {
     pub(crate) fn new(presigned: Presigned, now: Timestamp) -> Self {
-        Self {
-            presigned,
-            expires_at: now.plus(limits::UPLOAD_URL_LIFE),
-        }
+        Self { presigned, expires_at: now.plus(limits::UPLOAD_URL_LIFE) }
     }
 }

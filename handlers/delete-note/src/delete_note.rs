@@ -38,12 +38,7 @@ impl DeleteNote {
     /// One write; only where it found nothing to do, a read that tells why.
     async fn trash(&self, request: &Request, caller: &Caller, id: Id) -> Result<(), Problem> {
         let changed_by = caller.email.as_deref();
-        if self
-            .store
-            .trash_note(&caller.owner, id, None, request.now, changed_by)
-            .await?
-            .is_none()
-        {
+        if self.store.trash_note(&caller.owner, id, None, request.now, changed_by).await?.is_none() {
             self.present(caller, id).await?;
         }
         Ok(())
@@ -59,10 +54,8 @@ impl DeleteNote {
             return Ok(());
         }
         let changed_by = caller.email.as_deref();
-        let trashed = self
-            .store
-            .trash_note(&caller.owner, id, Some(note.version), request.now, changed_by)
-            .await?;
+        let trashed =
+            self.store.trash_note(&caller.owner, id, Some(note.version), request.now, changed_by).await?;
         trashed.map(drop).ok_or(Problem::PreconditionFailed)
     }
 

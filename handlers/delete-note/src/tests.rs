@@ -26,10 +26,7 @@ fn read(note: Value) -> (&'static str, Answer) {
 }
 
 fn trashed() -> (&'static str, Answer) {
-    (
-        "UpdateItem",
-        Answer::json(json!({ "Attributes": note(2, Some("2026-11-23T12:00:00.000Z")) })),
-    )
+    ("UpdateItem", Answer::json(json!({ "Attributes": note(2, Some("2026-11-23T12:00:00.000Z")) })))
 }
 
 fn refused(operation: &'static str) -> (&'static str, Answer) {
@@ -48,10 +45,7 @@ async fn the_sample_event_trashes_the_version_it_has_seen() {
     assert_eq!((answered.status, answered.body.as_str()), (204, ""));
     let update = &aws.sent("UpdateItem")[0];
     assert_eq!(update["ExpressionAttributeValues"][":before"]["N"], "1");
-    assert_eq!(
-        update["ExpressionAttributeValues"][":now"]["S"],
-        "2026-11-23T12:00:00.000Z"
-    );
+    assert_eq!(update["ExpressionAttributeValues"][":now"]["S"], "2026-11-23T12:00:00.000Z");
 }
 
 #[tokio::test]
@@ -73,10 +67,7 @@ async fn without_a_version_it_is_one_write() {
 
 #[tokio::test]
 async fn trashing_again_changes_nothing_and_an_unknown_note_is_not_found() {
-    let again = FakeAws::with([
-        refused("UpdateItem"),
-        read(note(2, Some("2026-11-22T12:00:00.000Z"))),
-    ]);
+    let again = FakeAws::with([refused("UpdateItem"), read(note(2, Some("2026-11-22T12:00:00.000Z")))]);
     assert_eq!(answer(&again, plain()).await.status, 204);
     let unknown = FakeAws::with([refused("UpdateItem")]);
     assert_eq!(answer(&unknown, plain()).await.status, 404);
@@ -89,10 +80,7 @@ async fn a_permanent_deletion_trashes_and_then_purges() {
     let aws = FakeAws::with([trashed()]);
     assert_eq!(answer(&aws, plain().query("permanent=true")).await.status, 204);
     assert_eq!(aws.operations(), ["UpdateItem", "UpdateItem", "Query", "DeleteItem"]);
-    assert_eq!(
-        aws.sent("DeleteItem")[0]["ConditionExpression"],
-        "attribute_exists(deleted_at)"
-    );
+    assert_eq!(aws.sent("DeleteItem")[0]["ConditionExpression"], "attribute_exists(deleted_at)");
 }
 
 #[tokio::test]
@@ -102,35 +90,22 @@ async fn what_is_in_the_trash_can_be_purged() {
     assert_eq!(answer(&aws, plain().query("permanent=true")).await.status, 204);
     assert_eq!(aws.operations().last().map(String::as_str), Some("DeleteItem"));
 
-    let seen = HttpEvent::of("delete-note")
-        .query("permanent=true")
-        .header("if-match", "\"2\"");
+    let seen = HttpEvent::of("delete-note").query("permanent=true").header("if-match", "\"2\"");
     assert_eq!(answer(&FakeAws::with([in_trash()]), seen).await.status, 204);
 }
 
 #[tokio::test]
 async fn a_purge_that_another_request_overtook_says_so() {
     let purged_already = FakeAws::with([trashed(), refused("DeleteItem")]);
-    assert_eq!(
-        answer(&purged_already, plain().query("permanent=true"))
-            .await
-            .status,
-        204
-    );
+    assert_eq!(answer(&purged_already, plain().query("permanent=true")).await.status, 204);
     let restored = FakeAws::with([trashed(), refused("DeleteItem"), read(note(3, None))]);
-    assert_eq!(
-        answer(&restored, plain().query("permanent=true")).await.status,
-        409
-    );
+    assert_eq!(answer(&restored, plain().query("permanent=true")).await.status, 409);
 }
 
 #[tokio::test]
 async fn a_wrong_flag_is_named_before_anything_happens() {
     let aws = FakeAws::default();
     let answered = answer(&aws, plain().query("permanent=yes")).await;
-    assert_eq!(
-        (answered.status, answered.wrong_fields()),
-        (422, vec!["permanent".to_owned()])
-    );
+    assert_eq!((answered.status, answered.wrong_fields()), (422, vec!["permanent".to_owned()]));
     assert!(aws.calls().is_empty());
 }

@@ -40,20 +40,11 @@ impl GetNotes {
 
     async fn get(&self, request: &Request) -> Result<Response, Problem> {
         let id = request.id_in_path("id")?;
-        let note = self
-            .store
-            .note(request.owner()?, id)
-            .await?
-            .ok_or(Problem::NotFound)?;
+        let note = self.store.note(request.owner()?, id).await?.ok_or(Problem::NotFound)?;
         let etag = note.etag();
-        let response = if request.has_current(&etag) {
-            Response::empty(304)
-        } else {
-            Response::json(200, &note)?
-        };
-        Ok(response
-            .with(http::header::ETAG, &etag)
-            .with(http::header::CACHE_CONTROL, REVALIDATED))
+        let response =
+            if request.has_current(&etag) { Response::empty(304) } else { Response::json(200, &note)? };
+        Ok(response.with(http::header::ETAG, &etag).with(http::header::CACHE_CONTROL, REVALIDATED))
     }
 
     async fn list(&self, request: &Request) -> Result<Response, Problem> {
@@ -62,13 +53,7 @@ impl GetNotes {
         let page = self.store.list_notes(owner, &listing).await?;
         let purpose = purpose(owner, &listing);
         let next_cursor = page.next.map(|position| self.keys.sign(&purpose, &position));
-        Response::json(
-            200,
-            &List {
-                items: page.items,
-                next_cursor,
-            },
-        )
+        Response::json(200, &List { items: page.items, next_cursor })
     }
 
     /// What the query asks for; everything that is wrong with it is told at once.
@@ -84,10 +69,8 @@ impl GetNotes {
         if !wrong.is_empty() {
             return Err(wrong.into());
         }
-        listing.after = request
-            .query("cursor")
-            .map(|cursor| self.position(owner, &listing, cursor))
-            .transpose()?;
+        listing.after =
+            request.query("cursor").map(|cursor| self.position(owner, &listing, cursor)).transpose()?;
         Ok(listing)
     }
 
@@ -116,18 +99,10 @@ fn limit(value: Option<&str>) -> Result<usize, Invalid> {
         return Ok(limits::PAGE_DEFAULT);
     };
     // `parse` takes a plus sign, which no other part of the API does.
-    let number = text
-        .parse()
-        .ok()
-        .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
     number
         .filter(|limit| (1..=limits::PAGE_MAXIMUM).contains(limit))
-        .ok_or_else(|| {
-            Invalid::new(
-                "limit",
-                format!("must be a number from 1 to {}", limits::PAGE_MAXIMUM),
-            )
-        })
+        .ok_or_else(|| Invalid::new("limit", format!("must be a number from 1 to {}", limits::PAGE_MAXIMUM)))
 }
 
 fn tag(text: &str) -> Result<String, Invalid> {
@@ -144,10 +119,7 @@ fn words(text: &str) -> Result<Vec<String>, Invalid> {
         }
     }
     if words.len() > limits::SEARCH_WORDS {
-        return Err(Invalid::new(
-            "q",
-            format!("must have at most {} different words", limits::SEARCH_WORDS),
-        ));
+        return Err(Invalid::new("q", format!("must have at most {} different words", limits::SEARCH_WORDS)));
     }
     Ok(words)
 }

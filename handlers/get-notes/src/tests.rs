@@ -29,9 +29,7 @@ fn found(notes: &[Value], last: Option<&str>) -> (&'static str, Answer) {
 }
 
 fn one() -> HttpEvent {
-    HttpEvent::of("get-notes")
-        .route("GET /notes/{id}", &[("id", ID)])
-        .query("")
+    HttpEvent::of("get-notes").route("GET /notes/{id}", &[("id", ID)]).query("")
 }
 
 fn list(query: &str) -> HttpEvent {
@@ -40,10 +38,7 @@ fn list(query: &str) -> HttpEvent {
 
 #[tokio::test]
 async fn the_sample_event_lists_a_page() {
-    let aws = FakeAws::with([found(
-        &[note(ID, "Harbour trip"), note(OTHER_ID, "Packing")],
-        None,
-    )]);
+    let aws = FakeAws::with([found(&[note(ID, "Harbour trip"), note(OTHER_ID, "Packing")], None)]);
     let answered = answer(&aws, HttpEvent::of("get-notes")).await;
     assert_eq!(answered.status, 200);
     insta::assert_json_snapshot!(answered.json());
@@ -55,28 +50,20 @@ async fn a_list_asks_only_for_the_callers_notes() {
     let aws = FakeAws::with([found(&[], None)]);
     answer(&aws, list("")).await;
     let query = &aws.sent("Query")[0];
-    assert_eq!(
-        query["ExpressionAttributeValues"][":owner"]["S"],
-        "OWNER#auth0|ada"
-    );
+    assert_eq!(query["ExpressionAttributeValues"][":owner"]["S"], "OWNER#auth0|ada");
     assert_eq!(query["Limit"], 20);
 }
 
 #[tokio::test]
 async fn a_cursor_continues_its_own_listing_and_no_other() {
     let first = FakeAws::with([found(&[note(ID, "Harbour trip")], Some(ID))]);
-    let cursor = answer(&first, list("limit=1&tag=travel")).await.json()["next_cursor"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let cursor =
+        answer(&first, list("limit=1&tag=travel")).await.json()["next_cursor"].as_str().unwrap().to_owned();
 
     let second = FakeAws::with([found(&[note(OTHER_ID, "Packing")], None)]);
     let answered = answer(&second, list(&format!("limit=50&tag=travel&cursor={cursor}"))).await;
     assert_eq!(answered.status, 200);
-    assert_eq!(
-        second.sent("Query")[0]["ExclusiveStartKey"]["sk"]["S"],
-        format!("NOTE#{ID}")
-    );
+    assert_eq!(second.sent("Query")[0]["ExclusiveStartKey"]["sk"]["S"], format!("NOTE#{ID}"));
 
     for refused in [
         list(&format!("cursor={cursor}")),
@@ -88,10 +75,7 @@ async fn a_cursor_continues_its_own_listing_and_no_other() {
     ] {
         let aws = FakeAws::default();
         let answered = answer(&aws, refused).await;
-        assert_eq!(
-            (answered.status, answered.wrong_fields()),
-            (422, vec!["cursor".to_owned()])
-        );
+        assert_eq!((answered.status, answered.wrong_fields()), (422, vec!["cursor".to_owned()]));
         assert!(aws.calls().is_empty());
     }
 }
@@ -99,11 +83,8 @@ async fn a_cursor_continues_its_own_listing_and_no_other() {
 #[tokio::test]
 async fn every_wrong_parameter_is_named_at_once() {
     let too_many_words = (0..11).map(|n| format!("w{n}")).collect::<Vec<_>>().join("+");
-    let answered = answer(
-        &FakeAws::default(),
-        list(&format!("limit=0&trash=1&tag=%0A&q={too_many_words}")),
-    )
-    .await;
+    let answered =
+        answer(&FakeAws::default(), list(&format!("limit=0&trash=1&tag=%0A&q={too_many_words}"))).await;
     assert_eq!(answered.status, 422);
     assert_eq!(answered.header("content-type"), Some("application/problem+json"));
     assert_eq!(answered.wrong_fields(), ["trash", "limit", "tag", "q"]);
@@ -125,31 +106,19 @@ async fn a_search_ignores_case_and_wants_every_word() {
     for (query, count) in [("q=CHARTS+harbour", 1), ("q=charts+nothing", 0)] {
         let aws = FakeAws::with([found(&[note(ID, "Harbour trip")], None)]);
         let answered = answer(&aws, list(query)).await;
-        assert_eq!(
-            answered.json()["items"].as_array().unwrap().len(),
-            count,
-            "{query}"
-        );
+        assert_eq!(answered.json()["items"].as_array().unwrap().len(), count, "{query}");
     }
 }
 
 #[tokio::test]
 async fn a_note_comes_with_its_etag_and_need_not_come_twice() {
-    let stored = || {
-        FakeAws::with([(
-            "GetItem",
-            Answer::json(json!({ "Item": note(ID, "Harbour trip") })),
-        )])
-    };
+    let stored = || FakeAws::with([("GetItem", Answer::json(json!({ "Item": note(ID, "Harbour trip") })))]);
     let answered = answer(&stored(), one()).await;
     assert_eq!((answered.status, answered.header("etag")), (200, Some("\"3\"")));
     insta::assert_json_snapshot!(answered.json());
 
     let answered = answer(&stored(), one().header("if-none-match", "W/\"3\"")).await;
-    assert_eq!(
-        (answered.status, answered.header("etag"), answered.body.as_str()),
-        (304, Some("\"3\""), "")
-    );
+    assert_eq!((answered.status, answered.header("etag"), answered.body.as_str()), (304, Some("\"3\""), ""));
     let answered = answer(&stored(), one().header("if-none-match", "\"2\"")).await;
     assert_eq!(answered.status, 200);
 }
@@ -167,8 +136,5 @@ async fn what_is_not_there_is_not_found() {
 async fn a_throttled_table_means_try_again() {
     let aws = FakeAws::with([("GetItem", Answer::error("ProvisionedThroughputExceededException"))]);
     let answered = answer(&aws, one()).await;
-    assert_eq!(
-        (answered.status, answered.header("retry-after")),
-        (503, Some("1"))
-    );
+    assert_eq!((answered.status, answered.header("retry-after")), (503, Some("1")));
 }

@@ -27,44 +27,22 @@ async fn the_sample_event_reads_the_callers_report() {
     assert_eq!(answered.status, 200);
     insta::assert_json_snapshot!(answered.json());
     let key = &aws.sent("GetItem")[0]["Key"];
-    assert_eq!(
-        *key,
-        json!({ "pk": { "S": "REPORT#auth0|ada" }, "sk": { "S": "2026-11-22" } })
-    );
+    assert_eq!(*key, json!({ "pk": { "S": "REPORT#auth0|ada" }, "sk": { "S": "2026-11-22" } }));
 }
 
 #[tokio::test]
 async fn a_day_without_a_report_is_not_found() {
-    assert_eq!(
-        answer(&FakeAws::default(), HttpEvent::of("get-report"))
-            .await
-            .status,
-        404
-    );
+    assert_eq!(answer(&FakeAws::default(), HttpEvent::of("get-report")).await.status, 404);
 }
 
 #[tokio::test]
 async fn what_is_no_day_is_named() {
-    for text in [
-        "yesterday",
-        "2026-1-2",
-        "2026-02-30",
-        "+2026-11-22",
-        "2026-11-22T00:00:00Z",
-        "20261122",
-        "",
-    ] {
+    for text in ["yesterday", "2026-1-2", "2026-02-30", "+2026-11-22", "2026-11-22T00:00:00Z", "20261122", ""]
+    {
         let aws = FakeAws::default();
-        let answered = answer(
-            &aws,
-            HttpEvent::of("get-report").route("GET /reports/{date}", &[("date", text)]),
-        )
-        .await;
-        assert_eq!(
-            (answered.status, answered.wrong_fields()),
-            (422, vec!["date".to_owned()]),
-            "{text}"
-        );
+        let answered =
+            answer(&aws, HttpEvent::of("get-report").route("GET /reports/{date}", &[("date", text)])).await;
+        assert_eq!((answered.status, answered.wrong_fields()), (422, vec!["date".to_owned()]), "{text}");
         assert!(aws.calls().is_empty());
     }
 }

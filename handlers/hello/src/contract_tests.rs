@@ -27,12 +27,9 @@ fn without_tags(value: serde_yaml_ng::Value) -> serde_yaml_ng::Value {
     match value {
         Yaml::Tagged(tagged) => without_tags(tagged.value),
         Yaml::Sequence(values) => values.into_iter().map(without_tags).collect(),
-        Yaml::Mapping(fields) => Yaml::Mapping(
-            fields
-                .into_iter()
-                .map(|(name, value)| (name, without_tags(value)))
-                .collect(),
-        ),
+        Yaml::Mapping(fields) => {
+            Yaml::Mapping(fields.into_iter().map(|(name, value)| (name, without_tags(value))).collect())
+        }
         other => other,
     }
 }
@@ -48,10 +45,7 @@ fn routes_of_template() -> BTreeMap<String, Route> {
     let template = template();
     let mut routes = BTreeMap::new();
     for function in template["Resources"].as_object().unwrap().values() {
-        let events = function["Properties"]["Events"]
-            .as_object()
-            .cloned()
-            .unwrap_or_default();
+        let events = function["Properties"]["Events"].as_object().cloned().unwrap_or_default();
         for event in events.values().filter(|event| event["Type"] == "HttpApi") {
             let properties = &event["Properties"];
             let name = format!(
@@ -59,17 +53,8 @@ fn routes_of_template() -> BTreeMap<String, Route> {
                 properties["Method"].as_str().unwrap(),
                 properties["Path"].as_str().unwrap()
             );
-            let binary = function["Metadata"]["BuildProperties"]["Binary"]
-                .as_str()
-                .unwrap()
-                .to_owned();
-            routes.insert(
-                name,
-                Route {
-                    binary,
-                    is_open: properties["Auth"]["Authorizer"] == "NONE",
-                },
-            );
+            let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap().to_owned();
+            routes.insert(name, Route { binary, is_open: properties["Auth"]["Authorizer"] == "NONE" });
         }
     }
     routes
@@ -93,10 +78,8 @@ fn routes_of_contract() -> BTreeMap<String, bool> {
 
 #[test]
 fn contract_and_template_have_the_same_routes_open_to_the_same_callers() {
-    let template: BTreeMap<_, _> = routes_of_template()
-        .into_iter()
-        .map(|(name, route)| (name, route.is_open))
-        .collect();
+    let template: BTreeMap<_, _> =
+        routes_of_template().into_iter().map(|(name, route)| (name, route.is_open)).collect();
     assert!(template.len() > 10);
     assert_eq!(routes_of_contract(), template);
 }
@@ -120,9 +103,7 @@ fn every_handler_answers_the_routes_that_the_template_gives_it_and_no_other() {
 
 /// The arms of a handler's `match` on the route.
 fn routes_of_source(source: &str) -> BTreeSet<String> {
-    let arms = source
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix('"')?.split_once("\" => "));
+    let arms = source.lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once("\" => "));
     arms.map(|(route, _)| route.to_owned()).collect()
 }
 
@@ -130,10 +111,7 @@ fn routes_of_source(source: &str) -> BTreeSet<String> {
 fn the_contract_states_the_limits_that_hold() {
     let contract = contract();
     let number = |pointer: &str| {
-        contract
-            .pointer(pointer)
-            .and_then(Value::as_u64)
-            .unwrap_or_else(|| panic!("{pointer} is no number"))
+        contract.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer} is no number"))
     };
     let schema = |rest: &str| number(&format!("/components/schemas/{rest}"));
     for (stated, holds) in [
@@ -144,42 +122,15 @@ fn the_contract_states_the_limits_that_hold() {
         (schema("Notify/maxItems"), limits::NOTIFY_ADDRESSES),
         (schema("Address/maxLength"), limits::ADDRESS_CHARACTERS),
         (schema("NotePage/properties/items/maxItems"), limits::PAGE_MAXIMUM),
-        (
-            schema("NewAttachment/properties/filename/maxLength"),
-            limits::FILENAME_CHARACTERS,
-        ),
-        (
-            schema("NewAttachment/properties/size/maximum"),
-            usize::try_from(limits::ATTACHMENT_BYTES).unwrap(),
-        ),
-        (
-            schema("AttachmentList/properties/items/maxItems"),
-            limits::ATTACHMENTS,
-        ),
-        (
-            number("/paths/~1hello/get/parameters/0/schema/maxLength"),
-            limits::NAME_CHARACTERS,
-        ),
-        (
-            number("/paths/~1notes/get/parameters/0/schema/maximum"),
-            limits::PAGE_MAXIMUM,
-        ),
-        (
-            number("/paths/~1notes/get/parameters/0/schema/default"),
-            limits::PAGE_DEFAULT,
-        ),
-        (
-            number("/paths/~1notes/get/parameters/2/schema/maxLength"),
-            limits::TAG_CHARACTERS,
-        ),
-        (
-            number("/paths/~1notes/get/parameters/3/schema/maxLength"),
-            limits::SEARCH_CHARACTERS,
-        ),
-        (
-            number("/paths/~1notes/post/parameters/0/schema/maxLength"),
-            limits::IDEMPOTENCY_KEY_CHARACTERS,
-        ),
+        (schema("NewAttachment/properties/filename/maxLength"), limits::FILENAME_CHARACTERS),
+        (schema("NewAttachment/properties/size/maximum"), usize::try_from(limits::ATTACHMENT_BYTES).unwrap()),
+        (schema("AttachmentList/properties/items/maxItems"), limits::ATTACHMENTS),
+        (number("/paths/~1hello/get/parameters/0/schema/maxLength"), limits::NAME_CHARACTERS),
+        (number("/paths/~1notes/get/parameters/0/schema/maximum"), limits::PAGE_MAXIMUM),
+        (number("/paths/~1notes/get/parameters/0/schema/default"), limits::PAGE_DEFAULT),
+        (number("/paths/~1notes/get/parameters/2/schema/maxLength"), limits::TAG_CHARACTERS),
+        (number("/paths/~1notes/get/parameters/3/schema/maxLength"), limits::SEARCH_CHARACTERS),
+        (number("/paths/~1notes/post/parameters/0/schema/maxLength"), limits::IDEMPOTENCY_KEY_CHARACTERS),
     ] {
         assert_eq!(stated, holds as u64);
     }
@@ -203,18 +154,11 @@ fn the_contract_knows_every_problem_type() {
         Problem::Unavailable(String::new()),
     ];
     let problem = &contract()["components"]["schemas"]["Problem"];
-    let types: Vec<Value> = problems
-        .iter()
-        .map(|problem| problem.document()["type"].clone())
-        .collect();
+    let types: Vec<Value> = problems.iter().map(|problem| problem.document()["type"].clone()).collect();
     assert_eq!(problem["properties"]["type"]["enum"], Value::Array(types));
     for problem_of_ours in &problems {
         let document = problem_of_ours.document();
-        let row = format!(
-            "| `{}` | {} |",
-            document["type"].as_str().unwrap(),
-            document["status"]
-        );
+        let row = format!("| `{}` | {} |", document["type"].as_str().unwrap(), document["status"]);
         assert!(problem["description"].as_str().unwrap().contains(&row), "{row}");
     }
 }
@@ -223,9 +167,7 @@ fn the_contract_knows_every_problem_type() {
 fn every_reference_leads_somewhere() {
     fn walk(contract: &Value, value: &Value) {
         if let Some(target) = value.get("$ref").and_then(Value::as_str) {
-            let pointer = target
-                .strip_prefix('#')
-                .unwrap_or_else(|| panic!("{target} leads outside"));
+            let pointer = target.strip_prefix('#').unwrap_or_else(|| panic!("{target} leads outside"));
             assert!(contract.pointer(pointer).is_some(), "{target}");
         }
         match value {
@@ -243,10 +185,7 @@ fn every_http_function_has_a_sample_event_on_one_of_its_routes() {
     let routes = routes_of_template();
     let binaries: BTreeSet<_> = routes.values().map(|route| route.binary.clone()).collect();
     for binary in binaries {
-        let key = shared::sample::event(&binary)["routeKey"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let key = shared::sample::event(&binary)["routeKey"].as_str().unwrap().to_owned();
         assert_eq!(routes[&key].binary, binary);
     }
 }

@@ -79,12 +79,7 @@ impl Retry {
     }
 
     async fn park(&self, message: &Message, source: &str, replays: u32, error: &str) -> Result<(), Failure> {
-        let parked = Parked {
-            parked_at: message.now(),
-            source_queue_arn: source,
-            replays,
-            error,
-        };
+        let parked = Parked { parked_at: message.now(), source_queue_arn: source, replays, error };
         let parked = parked.message(&message.body, &message.attributes);
         self.queues.send(&self.parking_queue_url, vec![parked]).await?;
         tracing::error!(message_id = message.id, source, replays, error, "parked");

@@ -32,11 +32,7 @@ impl SaveNote {
         let note = request.json::<Content>()?.checked()?.into_note(request.now);
         let replay = replay(request)?;
         let changed_by = caller.email.as_deref();
-        let note = match self
-            .store
-            .create_note(&caller.owner, &note, changed_by, replay.as_ref())
-            .await?
-        {
+        let note = match self.store.create_note(&caller.owner, &note, changed_by, replay.as_ref()).await? {
             Created::Now => note,
             Created::Before(first) => *first,
             Created::KeyReused => return Err(Problem::IdempotencyKeyReused),
@@ -49,11 +45,7 @@ impl SaveNote {
         let id = request.id_in_path("id")?;
         let patch: Patch = request.json()?;
         for _ in 0..CHANGE_ATTEMPTS {
-            let present = self
-                .store
-                .note(&caller.owner, id)
-                .await?
-                .ok_or(Problem::NotFound)?;
+            let present = self.store.note(&caller.owner, id).await?.ok_or(Problem::NotFound)?;
             if !request.if_match_holds(&present.etag()) {
                 return Err(Problem::PreconditionFailed);
             }
@@ -62,11 +54,7 @@ impl SaveNote {
             }
             let content = present.patched(patch.clone()).checked()?;
             let changed = present.with_content(content, request.now);
-            if self
-                .store
-                .change_note(&caller.owner, &changed, caller.email.as_deref())
-                .await?
-            {
+            if self.store.change_note(&caller.owner, &changed, caller.email.as_deref()).await? {
                 return with_note(200, &changed);
             }
             if request.header("if-match").is_some() {
@@ -80,19 +68,11 @@ impl SaveNote {
         let caller = request.caller()?;
         let id = request.id_in_path("id")?;
         let changed_by = caller.email.as_deref();
-        if let Some(note) = self
-            .store
-            .restore_note(&caller.owner, id, request.now, changed_by)
-            .await?
-        {
+        if let Some(note) = self.store.restore_note(&caller.owner, id, request.now, changed_by).await? {
             return with_note(200, &note);
         }
         // Not in the trash: either there is no such note, or nothing to do.
-        let note = self
-            .store
-            .note(&caller.owner, id)
-            .await?
-            .ok_or(Problem::NotFound)?;
+        let note = self.store.note(&caller.owner, id).await?.ok_or(Problem::NotFound)?;
         with_note(200, &note)
     }
 }
@@ -106,19 +86,9 @@ fn replay(request: &Request) -> Result<Option<Replay>, Problem> {
         return Ok(None);
     };
     if key.is_empty() || key.chars().count() > limits::IDEMPOTENCY_KEY_CHARACTERS {
-        return Err(Problem::invalid(
-            "Idempotency-Key",
-            "must have 1 to 255 characters",
-        ));
+        return Err(Problem::invalid("Idempotency-Key", "must have 1 to 255 characters"));
     }
-    let digest = |bytes: &[u8]| {
-        Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    Ok(Some(Replay {
-        key: digest(key.as_bytes()),
-        body_digest: digest(&request.body),
-    }))
+    let digest =
+        |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Ok(Some(Replay { key: digest(key.as_bytes()), body_digest: digest(&request.body) }))
 }

@@ -84,17 +84,9 @@ async fn a_repeated_creation_gives_the_first_answer_and_another_body_none() {
     let record = &first.sent("TransactWriteItems")[0]["TransactItems"][0]["Put"]["Item"];
     let digest = record["body_digest"]["S"].as_str().unwrap();
 
-    let answered = answer(
-        &FakeAws::with([earlier_creation(digest)]),
-        HttpEvent::of("save-note"),
-    )
-    .await;
+    let answered = answer(&FakeAws::with([earlier_creation(digest)]), HttpEvent::of("save-note")).await;
     assert_eq!((answered.status, &answered.json()["id"]), (201, &json!(ID)));
-    let answered = answer(
-        &FakeAws::with([earlier_creation("another")]),
-        HttpEvent::of("save-note"),
-    )
-    .await;
+    let answered = answer(&FakeAws::with([earlier_creation("another")]), HttpEvent::of("save-note")).await;
     assert_eq!(
         (answered.status, &answered.json()["type"]),
         (422, &json!("/problems/idempotency-key-reused"))
@@ -105,10 +97,7 @@ async fn a_repeated_creation_gives_the_first_answer_and_another_body_none() {
 async fn an_unusable_key_is_named() {
     for key in ["", &"k".repeat(256)] {
         let answered = answer(&FakeAws::default(), create().header("idempotency-key", key)).await;
-        assert_eq!(
-            (answered.status, answered.wrong_fields()),
-            (422, vec!["Idempotency-Key".to_owned()])
-        );
+        assert_eq!((answered.status, answered.wrong_fields()), (422, vec!["Idempotency-Key".to_owned()]));
     }
 }
 
@@ -120,10 +109,7 @@ async fn bodies_that_are_no_note_are_refused_by_kind() {
         (create().json(&json!({ "title": "x", "colour": "red" })), 400),
         (create().json(&json!({ "title": "", "notify": ["nobody"] })), 422),
         (create().header("content-type", "text/plain"), 415),
-        (
-            create().body(&format!("\"{}\"", "x".repeat(shared::limits::REQUEST_BYTES))),
-            413,
-        ),
+        (create().body(&format!("\"{}\"", "x".repeat(shared::limits::REQUEST_BYTES))), 413),
     ] {
         let answered = answer(&aws, event).await;
         assert_eq!(
@@ -136,11 +122,8 @@ async fn bodies_that_are_no_note_are_refused_by_kind() {
 
 #[tokio::test]
 async fn a_wrong_field_is_explained() {
-    let answered = answer(
-        &FakeAws::default(),
-        create().json(&json!({ "title": "", "notify": ["nobody"] })),
-    )
-    .await;
+    let answered =
+        answer(&FakeAws::default(), create().json(&json!({ "title": "", "notify": ["nobody"] }))).await;
     insta::assert_json_snapshot!(answered.json());
 }
 
@@ -156,21 +139,11 @@ async fn a_patch_keeps_what_it_does_not_name() {
 async fn a_lost_race_is_told_with_if_match_and_tried_again_without() {
     let patch = json!({ "title": "Sea trip" });
     let stale = FakeAws::with([read(&note(2, None))]);
-    assert_eq!(
-        answer(&stale, change(&patch).header("if-match", "\"1\""))
-            .await
-            .status,
-        412
-    );
+    assert_eq!(answer(&stale, change(&patch).header("if-match", "\"1\"")).await.status, 412);
     assert_eq!(stale.operations(), ["GetItem"]);
 
     let lost = FakeAws::with([read(&note(1, None)), refused("UpdateItem")]);
-    assert_eq!(
-        answer(&lost, change(&patch).header("if-match", "\"1\""))
-            .await
-            .status,
-        412
-    );
+    assert_eq!(answer(&lost, change(&patch).header("if-match", "\"1\"")).await.status, 412);
 
     let again = FakeAws::with([read(&note(1, None)), refused("UpdateItem"), read(&note(2, None))]);
     let answered = answer(&again, change(&patch)).await;
@@ -183,10 +156,7 @@ async fn what_is_in_the_trash_must_be_restored_before_it_changes() {
     let answered = answer(&FakeAws::with([read(&trashed)]), change(&json!({ "title": "x" }))).await;
     assert_eq!(answered.status, 409);
 
-    let restored = (
-        "UpdateItem",
-        Answer::json(json!({ "Attributes": item(&note(3, None)) })),
-    );
+    let restored = ("UpdateItem", Answer::json(json!({ "Attributes": item(&note(3, None)) })));
     let answered = answer(&FakeAws::with([restored]), restore()).await;
     assert_eq!((answered.status, answered.header("etag")), (200, Some("\"3\"")));
 }

@@ -31,10 +31,8 @@ impl SettingsHandler {
     async fn get(&self, request: &Request) -> Result<Response, Problem> {
         let caller = request.caller()?;
         let settings = self.store.settings(&caller.owner).await?;
-        let settings = settings.unwrap_or_else(|| Settings {
-            email: own_address(caller),
-            ..Settings::default()
-        });
+        let settings =
+            settings.unwrap_or_else(|| Settings { email: own_address(caller), ..Settings::default() });
         Response::json(200, &settings)
     }
 
@@ -46,9 +44,7 @@ impl SettingsHandler {
             if settings.notifications {
                 self.store.lift_suppression(address).await?;
             } else {
-                self.store
-                    .suppress(&address_hash(address), Suppression::Muted, request.now)
-                    .await?;
+                self.store.suppress(&address_hash(address), Suppression::Muted, request.now).await?;
             }
         }
         Response::json(200, &settings)
@@ -67,9 +63,7 @@ impl SettingsHandler {
         let Some(hash) = self.address_in_link(request) else {
             return Ok(page::broken_link());
         };
-        self.store
-            .suppress(&hash, Suppression::Unsubscribed, request.now)
-            .await?;
+        self.store.suppress(&hash, Suppression::Unsubscribed, request.now).await?;
         Ok(page::done())
     }
 

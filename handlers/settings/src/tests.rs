@@ -20,9 +20,7 @@ async fn answer(aws: &FakeAws, event: HttpEvent) -> Answered {
 }
 
 fn link(method: &str, token: &str) -> HttpEvent {
-    HttpEvent::of("settings")
-        .route(&format!("{method} /unsubscribe"), &[])
-        .query(&format!("token={token}"))
+    HttpEvent::of("settings").route(&format!("{method} /unsubscribe"), &[]).query(&format!("token={token}"))
 }
 
 #[tokio::test]
@@ -30,16 +28,10 @@ async fn the_sample_event_stores_and_mutes() {
     let aws = FakeAws::default();
     let answered = answer(&aws, HttpEvent::of("settings")).await;
     assert_eq!(answered.status, 200);
-    assert_eq!(
-        answered.json(),
-        json!({ "email": ADDRESS, "notifications": false, "daily_report": true })
-    );
+    assert_eq!(answered.json(), json!({ "email": ADDRESS, "notifications": false, "daily_report": true }));
     let puts = aws.sent("PutItem");
     assert_eq!(puts[0]["Item"]["sk"]["S"], "SETTINGS");
-    assert_eq!(
-        puts[1]["Item"]["pk"]["S"],
-        format!("ADDRESS#{}", address_hash(ADDRESS))
-    );
+    assert_eq!(puts[1]["Item"]["pk"]["S"], format!("ADDRESS#{}", address_hash(ADDRESS)));
     assert_eq!(puts[1]["Item"]["reason"]["S"], "muted");
     assert_eq!(puts[1]["Item"]["since"]["S"], "2026-11-23T12:00:00.000Z");
 }
@@ -63,10 +55,9 @@ async fn turning_notifications_on_lifts_a_wish_but_not_a_bounce() {
 #[tokio::test]
 async fn nobody_silences_an_address_that_is_not_proven_theirs() {
     let others = json!({ "email": "grace@example.com", "notifications": false });
-    for event in [
-        HttpEvent::of("settings").json(&others),
-        HttpEvent::of("settings").claim("email_verified", "false"),
-    ] {
+    for event in
+        [HttpEvent::of("settings").json(&others), HttpEvent::of("settings").claim("email_verified", "false")]
+    {
         let aws = FakeAws::default();
         assert_eq!(answer(&aws, event).await.status, 200);
         assert_eq!(aws.operations(), ["PutItem"]);
@@ -77,34 +68,21 @@ async fn nobody_silences_an_address_that_is_not_proven_theirs() {
 async fn settings_that_were_never_set_start_with_the_callers_address() {
     let get = || HttpEvent::of("settings").route("GET /settings", &[]);
     let answered = answer(&FakeAws::default(), get()).await;
-    assert_eq!(
-        answered.json(),
-        json!({ "email": ADDRESS, "notifications": true, "daily_report": false })
-    );
+    assert_eq!(answered.json(), json!({ "email": ADDRESS, "notifications": true, "daily_report": false }));
     let answered = answer(&FakeAws::default(), get().claim("email", "not an address")).await;
     assert_eq!(answered.json()["email"], json!(null));
 
     let stored = item(&json!({ "email": null, "notifications": false, "daily_report": false }));
     let aws = FakeAws::with([("GetItem", Answer::json(json!({ "Item": stored })))]);
     let answered = answer(&aws, get()).await;
-    assert_eq!(
-        answered.json(),
-        json!({ "email": null, "notifications": false, "daily_report": false })
-    );
+    assert_eq!(answered.json(), json!({ "email": null, "notifications": false, "daily_report": false }));
 }
 
 #[tokio::test]
 async fn wrong_settings_are_named_and_not_stored() {
     let aws = FakeAws::default();
-    let answered = answer(
-        &aws,
-        HttpEvent::of("settings").json(&json!({ "daily_report": true })),
-    )
-    .await;
-    assert_eq!(
-        (answered.status, answered.wrong_fields()),
-        (422, vec!["email".to_owned()])
-    );
+    let answered = answer(&aws, HttpEvent::of("settings").json(&json!({ "daily_report": true }))).await;
+    assert_eq!((answered.status, answered.wrong_fields()), (422, vec!["email".to_owned()]));
     assert!(aws.calls().is_empty());
 }
 
@@ -121,20 +99,10 @@ async fn following_the_link_only_asks() {
 #[tokio::test]
 async fn the_page_allows_its_own_style_and_nothing_else() {
     let answered = answer(&FakeAws::default(), link("GET", "")).await;
-    let style = answered
-        .body
-        .split_once("<style>")
-        .unwrap()
-        .1
-        .split_once("</style>")
-        .unwrap()
-        .0;
+    let style = answered.body.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
     let hash = BASE64_STANDARD.encode(Sha256::digest(style));
     let policy = answered.header("content-security-policy").unwrap();
-    assert!(
-        policy.contains(&format!("style-src 'sha256-{hash}'")),
-        "the hash is {hash}"
-    );
+    assert!(policy.contains(&format!("style-src 'sha256-{hash}'")), "the hash is {hash}");
     assert!(policy.starts_with("default-src 'none';") && !policy.contains("script"));
 }
 
@@ -149,10 +117,7 @@ async fn one_click_unsubscribes_whatever_the_body() {
         assert_eq!(answered.status, 200);
         assert!(answered.body.contains("You will not be mailed again"));
         let put = &aws.sent("PutItem")[0];
-        assert_eq!(
-            put["Item"]["pk"]["S"],
-            format!("ADDRESS#{}", address_hash(ADDRESS))
-        );
+        assert_eq!(put["Item"]["pk"]["S"], format!("ADDRESS#{}", address_hash(ADDRESS)));
         assert_eq!(put["Item"]["reason"]["S"], "unsubscribed");
     }
 }
@@ -163,22 +128,14 @@ async fn a_wish_never_hides_a_bounce() {
     let answered = answer(&aws, link("POST", &unsubscribe_token(&keys(), ADDRESS))).await;
     assert_eq!(answered.status, 200);
     let condition = aws.sent("PutItem")[0]["ConditionExpression"].clone();
-    assert_eq!(
-        condition,
-        "attribute_not_exists(pk) OR reason IN (:unsubscribed, :muted)"
-    );
+    assert_eq!(condition, "attribute_not_exists(pk) OR reason IN (:unsubscribed, :muted)");
 }
 
 #[tokio::test]
 async fn a_forged_link_changes_nothing_and_is_not_repeated() {
     let forged = SigningKeys::parse("other").unwrap();
     let cursor = keys().sign("cursor", &address_hash(ADDRESS));
-    for token in [
-        unsubscribe_token(&forged, ADDRESS),
-        cursor,
-        "%3Cscript%3E".to_owned(),
-        String::new(),
-    ] {
+    for token in [unsubscribe_token(&forged, ADDRESS), cursor, "%3Cscript%3E".to_owned(), String::new()] {
         for method in ["GET", "POST"] {
             let aws = FakeAws::default();
             let answered = answer(&aws, link(method, &token)).await;

@@ -21,9 +21,7 @@ impl Default for Clock {
 impl Clock {
     /// A clock that differs from the system's by `offset`.
     pub fn with_offset(offset: TimeDelta) -> Self {
-        Self {
-            offset: Arc::new(watch::Sender::new(offset.num_milliseconds())),
-        }
+        Self { offset: Arc::new(watch::Sender::new(offset.num_milliseconds())) }
     }
 
     /// The present moment on this clock.
@@ -43,8 +41,7 @@ impl Clock {
 
     /// Moves the clock by `by` (backwards when negative) and wakes every sleeper to look again.
     pub fn advance(&self, by: TimeDelta) {
-        self.offset
-            .send_modify(|offset| *offset = offset.saturating_add(by.num_milliseconds()));
+        self.offset.send_modify(|offset| *offset = offset.saturating_add(by.num_milliseconds()));
     }
 
     /// Sets the clock to `to`; it goes on running from there.
@@ -96,18 +93,13 @@ mod tests {
         });
         tokio::task::yield_now().await;
         clock.advance(TimeDelta::days(32));
-        tokio::time::timeout(Duration::from_secs(5), sleeper)
-            .await
-            .expect("woken")
-            .expect("no panic");
+        tokio::time::timeout(Duration::from_secs(5), sleeper).await.expect("woken").expect("no panic");
     }
 
     #[test]
     fn a_set_clock_reads_what_it_was_set_to() {
         let clock = Clock::default();
-        let to = DateTime::parse_from_rfc3339("2031-02-03T04:05:06Z")
-            .expect("valid")
-            .to_utc();
+        let to = DateTime::parse_from_rfc3339("2031-02-03T04:05:06Z").expect("valid").to_utc();
         clock.set(to);
         assert!((clock.now() - to).num_seconds().abs() <= 1);
     }

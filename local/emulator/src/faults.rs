@@ -68,10 +68,7 @@ struct State {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self(Mutex::new(State {
-            rules: Vec::new(),
-            random: SplitMix(0),
-        }))
+        Self(Mutex::new(State { rules: Vec::new(), random: SplitMix(0) }))
     }
 }
 
@@ -109,10 +106,7 @@ impl Faults {
             {
                 continue;
             }
-            if fault
-                .probability
-                .is_none_or(|chance| state.random.next_unit() < chance)
-            {
+            if fault.probability.is_none_or(|chance| state.random.next_unit() < chance) {
                 *fired += 1;
                 return Some(fault.clone());
             }
@@ -159,9 +153,7 @@ mod tests {
     #[test]
     fn a_counted_fault_fires_that_often_and_then_lets_calls_pass() {
         let faults = Faults::default();
-        faults.add(fault(
-            r#"{"service":"ses","operation":"*","error":"Throttling","status":400,"count":2}"#,
-        ));
+        faults.add(fault(r#"{"service":"ses","operation":"*","error":"Throttling","status":400,"count":2}"#));
         assert!(faults.hit("sqs", "SendMessage").is_none());
         assert!(faults.hit("ses", "SendEmail").is_some());
         assert!(faults.hit("ses", "SendRawEmail").is_some());
@@ -172,14 +164,10 @@ mod tests {
     #[test]
     fn the_same_seed_hits_the_same_calls() {
         let faults = Faults::default();
-        faults.add(fault(
-            r#"{"service":"s3","error":"SlowDown","status":503,"probability":0.5}"#,
-        ));
+        faults.add(fault(r#"{"service":"s3","error":"SlowDown","status":503,"probability":0.5}"#));
         let run = |seed| {
             faults.reseed(seed);
-            (0..64)
-                .map(|_| faults.hit("s3", "GetObject").is_some())
-                .collect::<Vec<_>>()
+            (0..64).map(|_| faults.hit("s3", "GetObject").is_some()).collect::<Vec<_>>()
         };
         let first = run(7);
         assert_eq!(first, run(7));

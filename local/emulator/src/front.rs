@@ -33,28 +33,17 @@ pub(crate) async fn serve(
         // Long polls would hold the shutdown up for their 20 seconds.
         sqs.close();
     };
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown)
-        .await
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
 /// Which service a request is for, and in which protocol it speaks.
 enum Route {
-    Dynamo {
-        service: &'static str,
-        operation: String,
-    },
-    SqsJson {
-        operation: String,
-    },
-    Query {
-        service: &'static str,
-    },
+    Dynamo { service: &'static str, operation: String },
+    SqsJson { operation: String },
+    Query { service: &'static str },
     SesV2,
     SesMailbox,
-    Unknown {
-        service: String,
-    },
+    Unknown { service: String },
     S3,
 }
 
@@ -74,9 +63,7 @@ fn route(parts: &Parts) -> Route {
         "sns" => Route::Query { service: "sns" },
         "sqs" => Route::Query { service: "sqs" },
         "sts" => Route::Query { service: "sts" },
-        other => Route::Unknown {
-            service: other.to_owned(),
-        },
+        other => Route::Unknown { service: other.to_owned() },
     }
 }
 
@@ -84,28 +71,17 @@ fn route_target(target: &str) -> Route {
     let (service, operation) = target.split_once('.').unwrap_or((target, ""));
     let operation = operation.to_owned();
     match service {
-        "DynamoDB_20120810" => Route::Dynamo {
-            service: "dynamodb",
-            operation,
-        },
-        "DynamoDBStreams_20120810" => Route::Dynamo {
-            service: "streams",
-            operation,
-        },
+        "DynamoDB_20120810" => Route::Dynamo { service: "dynamodb", operation },
+        "DynamoDBStreams_20120810" => Route::Dynamo { service: "streams", operation },
         "AmazonSQS" => Route::SqsJson { operation },
-        other => Route::Unknown {
-            service: other.to_owned(),
-        },
+        other => Route::Unknown { service: other.to_owned() },
     }
 }
 
 /// The mailbox is served unsigned, so only to a caller that addresses this machine by a loopback name: a web page
 /// that rebinds its own name to 127.0.0.1 does not.
 fn is_loopback(headers: &HeaderMap) -> bool {
-    let host = headers
-        .get(http::header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
+    let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
@@ -119,11 +95,8 @@ async fn answer(State(emulator): State<Emulator>, request: Request<Body>) -> Res
     let body = match to_bytes(body, LARGEST_BODY).await {
         Ok(body) => body,
         Err(_) => {
-            let error = ServiceError {
-                status: 413,
-                code: "RequestEntityTooLarge".into(),
-                message: String::new(),
-            };
+            let error =
+                ServiceError { status: 413, code: "RequestEntityTooLarge".into(), message: String::new() };
             return wire::json_error(&error);
         }
     };
@@ -154,13 +127,7 @@ where
     let Some(fault) = emulator.0.faults.strike(service, operation).await else {
         return call.await;
     };
-    tracing::debug!(
-        service,
-        operation,
-        error = fault.error,
-        after = fault.after,
-        "injected a fault"
-    );
+    tracing::debug!(service, operation, error = fault.error, after = fault.after, "injected a fault");
     if fault.after {
         drop(call.await);
     }
@@ -172,11 +139,7 @@ fn verify(emulator: &Emulator, parts: &Parts, body: &[u8]) -> Result<(), Denial>
 }
 
 fn denied(denial: Denial, (code, status): (&'static str, u16)) -> ServiceError {
-    ServiceError {
-        status,
-        code: Cow::Borrowed(code),
-        message: denial.to_string(),
-    }
+    ServiceError { status, code: Cow::Borrowed(code), message: denial.to_string() }
 }
 
 async fn dynamo(
@@ -199,11 +162,8 @@ async fn sqs_json(e: &Emulator, parts: &Parts, body: &[u8], operation: &str) -> 
     if let Err(denial) = verify(e, parts, body) {
         return wire::json_error(&denied(denial, denial.json_code()));
     }
-    let host = parts
-        .headers
-        .get(http::header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("localhost");
+    let host =
+        parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let sender = Authorization::read(&parts.headers).map_or("", |authorization| authorization.key_id);
     let call = crate::sqs::json::answer(&e.0.sqs, operation, body, host, sender);
     with_faults(e, "sqs", operation, crate::sqs::json::error_response, call).await

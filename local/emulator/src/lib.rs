@@ -118,13 +118,7 @@ impl Emulator {
     /// # Errors
     /// When the directory or a store in it cannot be used.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let Options {
-            directory,
-            region,
-            account,
-            clock,
-            credentials,
-        } = options;
+        let Options { directory, region, account, clock, credentials } = options;
         std::fs::create_dir_all(&directory)?;
         let shared = Arc::new(Shared {
             clock,
@@ -136,13 +130,8 @@ impl Emulator {
         let faults = Arc::new(Faults::default());
         let sqs = Arc::new(sqs::Sqs::open(&directory, shared.clone())?);
         let sns = Arc::new(sns::Sns::open(&directory, shared.clone(), sqs.clone())?);
-        let s3 = s3::Front::open(
-            &directory,
-            shared.clone(),
-            sqs.clone(),
-            credentials.clone(),
-            faults.clone(),
-        )?;
+        let s3 =
+            s3::Front::open(&directory, shared.clone(), sqs.clone(), credentials.clone(), faults.clone())?;
         Ok(Self(Arc::new(Inner {
             dynamo: dynamo::Dynamo::open(&directory, shared.clone())?,
             ses: ses::Ses::open(&directory, shared.clone(), sns.clone())?,
@@ -202,9 +191,7 @@ impl Emulator {
     /// Deletes the items whose time to live has passed on this clock; returns how many.
     pub async fn sweep_ttl(&self) -> usize {
         let this = self.clone();
-        tokio::task::spawn_blocking(move || this.0.dynamo.sweep_ttl())
-            .await
-            .unwrap_or_default()
+        tokio::task::spawn_blocking(move || this.0.dynamo.sweep_ttl()).await.unwrap_or_default()
     }
 
     /// Drops the stream records older than 24 hours on this clock.

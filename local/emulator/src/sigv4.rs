@@ -72,18 +72,11 @@ impl<'a> Authorization<'a> {
     /// # Errors
     /// `MissingToken` without the header, `Incomplete` when it is not SigV4's.
     pub(crate) fn read(headers: &'a HeaderMap) -> Result<Self, Denial> {
-        let header = headers
-            .get(http::header::AUTHORIZATION)
-            .ok_or(Denial::MissingToken)?;
+        let header = headers.get(http::header::AUTHORIZATION).ok_or(Denial::MissingToken)?;
         let header = header.to_str().map_err(|_| Denial::Incomplete)?;
-        let fields = header
-            .strip_prefix("AWS4-HMAC-SHA256")
-            .ok_or(Denial::Incomplete)?;
-        let field = |name: &str| {
-            fields
-                .split(',')
-                .find_map(|f| f.trim().strip_prefix(name)?.strip_prefix('='))
-        };
+        let fields = header.strip_prefix("AWS4-HMAC-SHA256").ok_or(Denial::Incomplete)?;
+        let field =
+            |name: &str| fields.split(',').find_map(|f| f.trim().strip_prefix(name)?.strip_prefix('='));
         let mut scope = field("Credential").ok_or(Denial::Incomplete)?.rsplitn(5, '/');
         let mut part = || scope.next().ok_or(Denial::Incomplete);
         if part()? != "aws4_request" {
@@ -110,10 +103,7 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     pub(crate) fn new(credentials: Credentials) -> Self {
-        Self {
-            credentials,
-            keys: Mutex::default(),
-        }
+        Self { credentials, keys: Mutex::default() }
     }
 
     /// Checks that the holder of a known key signed this very request, at about `now` (the system's time).
@@ -132,20 +122,13 @@ impl Verifier {
             return Err(Denial::Skewed);
         }
         let canonical = canonical_request(parts, body, authorization.signed_headers)?;
-        let scope = format!(
-            "{}/{}/{}/aws4_request",
-            authorization.date, authorization.region, authorization.service
-        );
-        let to_sign = format!(
-            "AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}",
-            hex(&Sha256::digest(canonical))
-        );
+        let scope =
+            format!("{}/{}/{}/aws4_request", authorization.date, authorization.region, authorization.service);
+        let to_sign = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
         let key = self.signing_key(&authorization, &scope, secret);
         let signature = unhex(authorization.signature).ok_or(Denial::Mismatch)?;
         // Compares in constant time.
-        mac(&key, to_sign.as_bytes())
-            .verify_slice(&signature)
-            .map_err(|_| Denial::Mismatch)
+        mac(&key, to_sign.as_bytes()).verify_slice(&signature).map_err(|_| Denial::Mismatch)
     }
 
     fn signing_key(&self, authorization: &Authorization<'_>, scope: &str, secret: String) -> [u8; 32] {
@@ -156,12 +139,7 @@ impl Verifier {
         {
             return *key;
         }
-        let key = derive_key(
-            &secret,
-            authorization.date,
-            authorization.region,
-            authorization.service,
-        );
+        let key = derive_key(&secret, authorization.date, authorization.region, authorization.service);
         if keys.len() >= MOST_KEYS {
             keys.clear();
         }
@@ -268,24 +246,14 @@ fn encode_into(out: &mut String, text: &str, path: bool) {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     rest.is_empty().then_some(())?;
-    pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
-        .collect()
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
 #[cfg(test)]
@@ -318,9 +286,7 @@ mod tests {
     }
 
     fn at() -> DateTime<Utc> {
-        DateTime::parse_from_rfc3339("2015-08-30T12:40:00Z")
-            .unwrap()
-            .to_utc()
+        DateTime::parse_from_rfc3339("2015-08-30T12:40:00Z").unwrap().to_utc()
     }
 
     const QUERY: &str = "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500";
@@ -341,31 +307,16 @@ mod tests {
     #[test]
     fn what_was_not_signed_is_refused() {
         let verifier = verifier();
-        assert_eq!(
-            verifier.verify(&vector("POST", "/", POST), b"x", at()),
-            Err(Denial::Mismatch)
-        );
-        assert_eq!(
-            verifier.verify(&vector("PUT", "/", POST), b"", at()),
-            Err(Denial::Mismatch)
-        );
-        assert_eq!(
-            verifier.verify(&vector("POST", "/", "zz"), b"", at()),
-            Err(Denial::Mismatch)
-        );
+        assert_eq!(verifier.verify(&vector("POST", "/", POST), b"x", at()), Err(Denial::Mismatch));
+        assert_eq!(verifier.verify(&vector("PUT", "/", POST), b"", at()), Err(Denial::Mismatch));
+        assert_eq!(verifier.verify(&vector("POST", "/", "zz"), b"", at()), Err(Denial::Mismatch));
         let late = at() + TimeDelta::minutes(30);
-        assert_eq!(
-            verifier.verify(&vector("POST", "/", POST), b"", late),
-            Err(Denial::Skewed)
-        );
+        assert_eq!(verifier.verify(&vector("POST", "/", POST), b"", late), Err(Denial::Skewed));
         let mut unsigned = vector("POST", "/", POST);
         unsigned.headers.remove("authorization");
         assert_eq!(verifier.verify(&unsigned, b"", at()), Err(Denial::MissingToken));
         let stranger = Verifier::new(Arc::new(|_| None));
-        assert_eq!(
-            stranger.verify(&vector("POST", "/", POST), b"", at()),
-            Err(Denial::UnknownKey)
-        );
+        assert_eq!(stranger.verify(&vector("POST", "/", POST), b"", at()), Err(Denial::UnknownKey));
     }
 
     #[test]

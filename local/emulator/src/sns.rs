@@ -80,9 +80,7 @@ impl Sns {
     /// Whether the topic exists.
     pub(crate) fn exists(&self, topic: &str) -> Result<bool> {
         let store = lock(&self.store);
-        let found = store
-            .prepare_cached("SELECT 1 FROM topics WHERE arn = ?1")?
-            .exists([topic])?;
+        let found = store.prepare_cached("SELECT 1 FROM topics WHERE arn = ?1")?.exists([topic])?;
         Ok(found)
     }
 
@@ -100,8 +98,7 @@ impl Sns {
                 self.sqs.deliver(&subscription.endpoint, body, attributes, group)
             } else {
                 let body = self.envelope(topic, &id, notification, &subscription);
-                self.sqs
-                    .deliver(&subscription.endpoint, body, Attributes::new(), group)
+                self.sqs.deliver(&subscription.endpoint, body, Attributes::new(), group)
             };
             // SNS would retry and drop; a queue that is gone stays gone.
             if let Err(error) = delivered {
@@ -128,22 +125,11 @@ impl Sns {
         }
         if !notification.attributes.is_empty() {
             let attribute = |(name, attribute): (&String, &Attribute)| {
-                let value = attribute
-                    .string_value
-                    .as_ref()
-                    .or(attribute.binary_value.as_ref());
-                (
-                    name.clone(),
-                    json!({ "Type": attribute.data_type, "Value": value }),
-                )
+                let value = attribute.string_value.as_ref().or(attribute.binary_value.as_ref());
+                (name.clone(), json!({ "Type": attribute.data_type, "Value": value }))
             };
-            envelope["MessageAttributes"] = Value::Object(
-                notification
-                    .attributes
-                    .iter()
-                    .map(attribute)
-                    .collect::<Map<_, _>>(),
-            );
+            envelope["MessageAttributes"] =
+                Value::Object(notification.attributes.iter().map(attribute).collect::<Map<_, _>>());
         }
         envelope.to_string()
     }
@@ -153,10 +139,7 @@ impl Sns {
         let stem = name.strip_suffix(".fifo").unwrap_or(name);
         let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if stem.is_empty() || name.len() > 256 || !stem.bytes().all(valid) {
-            return Err(ServiceError::sender(
-                "InvalidParameter",
-                "Invalid parameter: Topic Name",
-            ));
+            return Err(ServiceError::sender("InvalidParameter", "Invalid parameter: Topic Name"));
         }
         let arn = self.shared.arn("sns", name);
         lock(&self.store).execute("INSERT OR IGNORE INTO topics VALUES (?1)", [&arn])?;
@@ -182,15 +165,9 @@ impl Sns {
         }
         let endpoint = form.require("Endpoint")?;
         if !self.sqs.exists(endpoint) {
-            return Err(ServiceError::sender(
-                "InvalidParameter",
-                "Invalid parameter: SQS endpoint ARN",
-            ));
+            return Err(ServiceError::sender("InvalidParameter", "Invalid parameter: SQS endpoint ARN"));
         }
-        let raw = form
-            .entries("Attributes")
-            .get("RawMessageDelivery")
-            .is_some_and(|raw| raw == "true");
+        let raw = form.entries("Attributes").get("RawMessageDelivery").is_some_and(|raw| raw == "true");
         let store = lock(&self.store);
         let known: Option<String> = store
             .query_row(
@@ -201,10 +178,7 @@ impl Sns {
             .optional()?;
         let arn = known.unwrap_or_else(|| format!("{topic}:{}", uuid::Uuid::new_v4()));
         let values = params![arn, topic, endpoint, raw];
-        store.execute(
-            "INSERT OR REPLACE INTO subscriptions VALUES (?1, ?2, ?3, ?4)",
-            values,
-        )?;
+        store.execute("INSERT OR REPLACE INTO subscriptions VALUES (?1, ?2, ?3, ?4)", values)?;
         Ok(arn)
     }
 
@@ -225,18 +199,12 @@ impl Sns {
             ));
         }
         let attributes = (1..=100).map_while(|n| {
-            let field = |name: &str| {
-                form.get(&format!("MessageAttributes.entry.{n}.{name}"))
-                    .map(str::to_owned)
-            };
+            let field =
+                |name: &str| form.get(&format!("MessageAttributes.entry.{n}.{name}")).map(str::to_owned);
             let (string_value, binary_value) = (field("Value.StringValue"), field("Value.BinaryValue"));
             Some((
                 field("Name")?,
-                Attribute {
-                    data_type: field("Value.DataType")?,
-                    string_value,
-                    binary_value,
-                },
+                Attribute { data_type: field("Value.DataType")?, string_value, binary_value },
             ))
         });
         self.publish(
@@ -254,11 +222,7 @@ impl Sns {
         if self.exists(arn)? {
             return Ok(());
         }
-        Err(ServiceError {
-            status: 404,
-            code: "NotFound".into(),
-            message: "Topic does not exist".to_owned(),
-        })
+        Err(ServiceError { status: 404, code: "NotFound".into(), message: "Topic does not exist".to_owned() })
     }
 
     fn subscriptions(&self, topic: Option<&str>) -> rusqlite::Result<Vec<Subscription>> {
@@ -267,12 +231,7 @@ impl Sns {
             "SELECT arn, topic, endpoint, raw FROM subscriptions WHERE ?1 IS NULL OR topic = ?1 ORDER BY arn";
         let mut statement = store.prepare_cached(sql)?;
         let rows = statement.query_map([topic], |row| {
-            Ok(Subscription {
-                arn: row.get(0)?,
-                topic: row.get(1)?,
-                endpoint: row.get(2)?,
-                raw: row.get(3)?,
-            })
+            Ok(Subscription { arn: row.get(0)?, topic: row.get(1)?, endpoint: row.get(2)?, raw: row.get(3)? })
         })?;
         rows.collect()
     }
@@ -332,15 +291,8 @@ impl Sns {
     fn set_topic_attribute(&self, form: &Form) -> Result<()> {
         let topic = form.require("TopicArn")?;
         self.require_topic(topic)?;
-        let values = [
-            topic,
-            form.require("AttributeName")?,
-            form.get("AttributeValue").unwrap_or_default(),
-        ];
-        lock(&self.store).execute(
-            "INSERT OR REPLACE INTO topic_attributes VALUES (?1, ?2, ?3)",
-            values,
-        )?;
+        let values = [topic, form.require("AttributeName")?, form.get("AttributeValue").unwrap_or_default()];
+        lock(&self.store).execute("INSERT OR REPLACE INTO topic_attributes VALUES (?1, ?2, ?3)", values)?;
         Ok(())
     }
 
@@ -348,10 +300,8 @@ impl Sns {
         let arn = form.require("SubscriptionArn")?;
         if form.require("AttributeName")? == "RawMessageDelivery" {
             let raw = form.get("AttributeValue") == Some("true");
-            lock(&self.store).execute(
-                "UPDATE subscriptions SET raw = ?2 WHERE arn = ?1",
-                params![arn, raw],
-            )?;
+            lock(&self.store)
+                .execute("UPDATE subscriptions SET raw = ?2 WHERE arn = ?1", params![arn, raw])?;
         }
         Ok(())
     }
@@ -364,12 +314,7 @@ mod tests {
     use crate::sql::tests::Scratch;
 
     fn form(pairs: &[(&str, &str)]) -> Form {
-        Form::parse(
-            form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(pairs)
-                .finish()
-                .as_bytes(),
-        )
+        Form::parse(form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().as_bytes())
     }
 
     #[test]
@@ -392,17 +337,10 @@ mod tests {
             ];
             sns.query("Subscribe", &form(&pairs)).unwrap();
         }
-        sns.query("Publish", &form(&[("TopicArn", &topic), ("Message", "hello")]))
-            .unwrap();
+        sns.query("Publish", &form(&[("TopicArn", &topic), ("Message", "hello")])).unwrap();
         assert_eq!(sqs.peek("raw", 1)[0].body, "hello");
         let envelope: Value = serde_json::from_str(&sqs.peek("wrapped", 1)[0].body).unwrap();
-        assert_eq!(
-            (&envelope["Message"], &envelope["TopicArn"]),
-            (&json!("hello"), &json!(topic))
-        );
-        assert!(
-            sns.query("Publish", &form(&[("TopicArn", "arn:x"), ("Message", "m")]))
-                .is_err()
-        );
+        assert_eq!((&envelope["Message"], &envelope["TopicArn"]), (&json!("hello"), &json!(topic)));
+        assert!(sns.query("Publish", &form(&[("TopicArn", "arn:x"), ("Message", "m")])).is_err());
     }
 }

@@ -21,11 +21,7 @@ pub(crate) struct ServiceError {
 impl ServiceError {
     /// The caller's fault (400).
     pub(crate) fn sender(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status: 400,
-            code: Cow::Borrowed(code),
-            message: message.into(),
-        }
+        Self { status: 400, code: Cow::Borrowed(code), message: message.into() }
     }
 
     /// Ours (500). The cause goes to the log, not to the caller.
@@ -39,11 +35,7 @@ impl ServiceError {
     }
 
     pub(crate) fn injected(fault: &crate::Fault) -> Self {
-        Self {
-            status: fault.status,
-            code: Cow::Owned(fault.error.clone()),
-            message: fault.message(),
-        }
+        Self { status: fault.status, code: Cow::Owned(fault.error.clone()), message: fault.message() }
     }
 
     pub(crate) fn unknown_operation(service: &str, operation: &str) -> Self {
@@ -84,9 +76,7 @@ pub(crate) fn rest_json_error(error: &ServiceError) -> Response {
     let body = serde_json::json!({ "message": error.message });
     let mut response = respond(error.status, "application/json", body.to_string());
     if let Ok(code) = HeaderValue::from_str(&error.code) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("x-amzn-errortype"), code);
+        response.headers_mut().insert(HeaderName::from_static("x-amzn-errortype"), code);
     }
     response
 }
@@ -151,9 +141,7 @@ pub(crate) struct Form(BTreeMap<String, String>);
 impl Form {
     pub(crate) fn parse(body: &[u8]) -> Self {
         Self(
-            form_urlencoded::parse(body)
-                .map(|(key, value)| (key.into_owned(), value.into_owned()))
-                .collect(),
+            form_urlencoded::parse(body).map(|(key, value)| (key.into_owned(), value.into_owned())).collect(),
         )
     }
 
@@ -175,9 +163,7 @@ impl Form {
 
     /// `name.member.1`, `name.member.2`, … up to the first gap.
     pub(crate) fn members(&self, name: &str) -> Vec<&str> {
-        (1..=1000)
-            .map_while(|n| self.get(&format!("{name}.member.{n}")))
-            .collect()
+        (1..=1000).map_while(|n| self.get(&format!("{name}.member.{n}"))).collect()
     }
 
     /// `name.entry.N.key` to `name.entry.N.value`, up to the first gap.
@@ -185,10 +171,7 @@ impl Form {
         (1..=100)
             .map_while(|n| {
                 let key = self.get(&format!("{name}.entry.{n}.key"))?;
-                Some((
-                    key.to_owned(),
-                    self.get(&format!("{name}.entry.{n}.value"))?.to_owned(),
-                ))
+                Some((key.to_owned(), self.get(&format!("{name}.entry.{n}.value"))?.to_owned()))
             })
             .collect()
     }

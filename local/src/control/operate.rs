@@ -35,10 +35,13 @@ struct ReplayBody {
     message_id: Option<String>,
 }
 
-pub(super) async fn replay(State(control): State<Arc<Control>>, Path(name): Path<String>, body: Bytes) -> Answer {
+pub(super) async fn replay(
+    State(control): State<Arc<Control>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Answer {
     let body: ReplayBody = if body.is_empty() { ReplayBody::default() } else { read(&body)? };
-    let letters =
-        DeadLetters::open(control.clients.sqs.clone(), &name).await.map_err(Refusal::not_found)?;
+    let letters = DeadLetters::open(control.clients.sqs.clone(), &name).await.map_err(Refusal::not_found)?;
     let which = body.message_id.map_or(Which::All, Which::Only);
     let replayed = letters.replay(&which).await.map_err(Refusal::failed)?;
     Ok(Json(json!({ "replayed": replayed })))
@@ -49,7 +52,8 @@ pub(super) async fn run_schedule(
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     let known: Vec<String> = control.app.schedules.iter().map(|schedule| schedule.name.clone()).collect();
-    let not_found = || Refusal::not_found(format!("there is no schedule {name}; there are: {}", known.join(", ")));
+    let not_found =
+        || Refusal::not_found(format!("there is no schedule {name}; there are: {}", known.join(", ")));
     // A function with one schedule is as good a name as the schedule's own.
     let full = known
         .iter()
@@ -88,7 +92,10 @@ pub(super) async fn move_clock(State(control): State<Arc<Control>>, body: Bytes)
     Ok(Json(control.clock_status()))
 }
 
-pub(super) async fn add_fault(State(control): State<Arc<Control>>, body: Bytes) -> Result<StatusCode, Refusal> {
+pub(super) async fn add_fault(
+    State(control): State<Arc<Control>>,
+    body: Bytes,
+) -> Result<StatusCode, Refusal> {
     let fault: Fault = read(&body)?;
     control.embedded()?.faults().add(fault);
     Ok(StatusCode::NO_CONTENT)

@@ -14,11 +14,7 @@ static FILES: [(&str, &str, &str); 15] = [
     ("account.js", JAVASCRIPT, include_str!("../../../web/account.js")),
     ("api.js", JAVASCRIPT, include_str!("../../../web/api.js")),
     ("app.js", JAVASCRIPT, include_str!("../../../web/app.js")),
-    (
-        "attachments.js",
-        JAVASCRIPT,
-        include_str!("../../../web/attachments.js"),
-    ),
+    ("attachments.js", JAVASCRIPT, include_str!("../../../web/attachments.js")),
     ("dom.js", JAVASCRIPT, include_str!("../../../web/dom.js")),
     ("editor.js", JAVASCRIPT, include_str!("../../../web/editor.js")),
     ("faults.js", JAVASCRIPT, include_str!("../../../web/faults.js")),
@@ -26,11 +22,7 @@ static FILES: [(&str, &str, &str); 15] = [
     ("mail.js", JAVASCRIPT, include_str!("../../../web/mail.js")),
     ("notes.js", JAVASCRIPT, include_str!("../../../web/notes.js")),
     ("picture.js", JAVASCRIPT, include_str!("../../../web/picture.js")),
-    (
-        "pipeline.js",
-        JAVASCRIPT,
-        include_str!("../../../web/pipeline.js"),
-    ),
+    ("pipeline.js", JAVASCRIPT, include_str!("../../../web/pipeline.js")),
     ("plan.js", JAVASCRIPT, include_str!("../../../web/plan.js")),
     ("table.js", JAVASCRIPT, include_str!("../../../web/table.js")),
 ];
@@ -52,12 +44,5 @@ pub(super) async fn file(Path(name): Path<String>) -> Response {
 
 /// Asked for anew each time: the files of the next build have the same names.
 fn answer(media_type: &'static str, text: &'static str) -> Response {
-    (
-        [
-            (header::CONTENT_TYPE, media_type),
-            (header::CACHE_CONTROL, "no-cache"),
-        ],
-        text,
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-cache")], text).into_response()
 }

@@ -26,29 +26,15 @@ fn what(bucket: &Bucket) -> String {
 }
 
 async fn create(bucket: &Bucket, client: &Client) -> Result<(), ProvisionError> {
-    let region = client
-        .config()
-        .region()
-        .map_or(UNNAMED_REGION, |region| region.as_ref());
+    let region = client.config().region().map_or(UNNAMED_REGION, |region| region.as_ref());
     let location = (region != UNNAMED_REGION).then(|| {
         let region = s3::BucketLocationConstraint::from(region);
-        s3::CreateBucketConfiguration::builder()
-            .location_constraint(region)
-            .build()
+        s3::CreateBucketConfiguration::builder().location_constraint(region).build()
     });
-    let request = client
-        .create_bucket()
-        .bucket(&bucket.name)
-        .set_create_bucket_configuration(location);
+    let request = client.create_bucket().bucket(&bucket.name).set_create_bucket_configuration(location);
     match request.send().await {
         Ok(_) => Ok(()),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|e| e.is_bucket_already_owned_by_you()) =>
-        {
-            Ok(())
-        }
+        Err(error) if error.as_service_error().is_some_and(|e| e.is_bucket_already_owned_by_you()) => Ok(()),
         Err(error) => Err(ProvisionError::sdk(&what(bucket))(error)),
     }
 }
@@ -56,9 +42,7 @@ async fn create(bucket: &Bucket, client: &Client) -> Result<(), ProvisionError> 
 async fn cors(bucket: &Bucket, client: &Client) -> Result<(), ProvisionError> {
     let wrong = |error: BuildError| ProvisionError::new(what(bucket), error.to_string());
     let rules: Result<Vec<_>, _> = bucket.cors_rules.iter().map(cors_rule).collect();
-    let configuration = s3::CorsConfiguration::builder()
-        .set_cors_rules(Some(rules.map_err(wrong)?))
-        .build();
+    let configuration = s3::CorsConfiguration::builder().set_cors_rules(Some(rules.map_err(wrong)?)).build();
     let request = client.put_bucket_cors().bucket(&bucket.name);
     let request = request.cors_configuration(configuration.map_err(wrong)?);
     request.send().await.map_err(ProvisionError::sdk(&what(bucket)))?;
@@ -78,11 +62,7 @@ fn cors_rule(rule: &CorsRule) -> Result<s3::CorsRule, BuildError> {
 /// Every time notifications are set, S3 sends a test event: they are set only when they changed.
 async fn notifications(bucket: &Bucket, client: &Client) -> Result<(), ProvisionError> {
     let what = what(bucket);
-    let current = client
-        .get_bucket_notification_configuration()
-        .bucket(&bucket.name)
-        .send()
-        .await;
+    let current = client.get_bucket_notification_configuration().bucket(&bucket.name).send().await;
     let current = current.map_err(ProvisionError::sdk(&what))?;
     let told: BTreeSet<Told> = current.queue_configurations().iter().flat_map(told).collect();
     let wanted: BTreeSet<Told> = bucket.notifications.iter().map(wanted).collect();
@@ -91,12 +71,9 @@ async fn notifications(bucket: &Bucket, client: &Client) -> Result<(), Provision
     }
     let queues: Result<Vec<_>, BuildError> = bucket.notifications.iter().map(queue_configuration).collect();
     let queues = queues.map_err(|error| ProvisionError::new(&what, error.to_string()))?;
-    let configuration = s3::NotificationConfiguration::builder()
-        .set_queue_configurations(Some(queues))
-        .build();
-    let request = client
-        .put_bucket_notification_configuration()
-        .bucket(&bucket.name);
+    let configuration =
+        s3::NotificationConfiguration::builder().set_queue_configurations(Some(queues)).build();
+    let request = client.put_bucket_notification_configuration().bucket(&bucket.name);
     let request = request.notification_configuration(configuration);
     request.send().await.map_err(ProvisionError::sdk(&what))?;
     Ok(())
@@ -129,40 +106,22 @@ fn queue_configuration(notification: &BucketNotification) -> Result<s3::QueueCon
 type Told = (String, String, String, String);
 
 fn wanted(notification: &BucketNotification) -> Told {
-    let BucketNotification {
-        event,
-        queue_arn,
-        prefix,
-        suffix,
-    } = notification;
+    let BucketNotification { event, queue_arn, prefix, suffix } = notification;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     (queue_arn.clone(), event.clone(), text(prefix), text(suffix))
 }
 
 fn told(configuration: &s3::QueueConfiguration) -> Vec<Told> {
-    let rules = configuration
-        .filter()
-        .and_then(|filter| filter.key())
-        .map(|key| key.filter_rules());
+    let rules = configuration.filter().and_then(|filter| filter.key()).map(|key| key.filter_rules());
     let rules = rules.unwrap_or_default();
     let value = |name: &str| {
         // Endpoints write the names with a capital letter, or without.
         let is = |rule: &&s3::FilterRule| rule.name().is_some_and(|n| n.as_str().eq_ignore_ascii_case(name));
-        rules
-            .iter()
-            .find(is)
-            .and_then(|rule| rule.value())
-            .unwrap_or_default()
-            .to_owned()
+        rules.iter().find(is).and_then(|rule| rule.value()).unwrap_or_default().to_owned()
     };
     let (prefix, suffix) = (value("prefix"), value("suffix"));
     let told = |event: &s3::Event| {
-        (
-            configuration.queue_arn().to_owned(),
-            event.as_str().to_owned(),
-            prefix.clone(),
-            suffix.clone(),
-        )
+        (configuration.queue_arn().to_owned(), event.as_str().to_owned(), prefix.clone(), suffix.clone())
     };
     configuration.events().iter().map(told).collect()
 }

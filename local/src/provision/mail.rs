@@ -17,18 +17,11 @@ pub(super) async fn topics(app: &App, client: &aws_sdk_sns::Client) -> Result<()
 async fn create_topic(topic: &Topic, client: &aws_sdk_sns::Client) -> Result<(), ProvisionError> {
     let what = format!("topic {}", topic.name);
     // Does nothing to one that is there.
-    let output = client
-        .create_topic()
-        .name(&topic.name)
-        .send()
-        .await
-        .map_err(ProvisionError::sdk(&what))?;
+    let output = client.create_topic().name(&topic.name).send().await.map_err(ProvisionError::sdk(&what))?;
     match output.topic_arn {
         Some(arn) if arn != topic.arn => {
-            let problem = format!(
-                "the endpoint calls it {arn}, the template {}: region or account differ",
-                topic.arn
-            );
+            let problem =
+                format!("the endpoint calls it {arn}, the template {}: region or account differ", topic.arn);
             Err(ProvisionError::new(what, problem))
         }
         _ => Ok(()),
@@ -61,11 +54,7 @@ pub(super) async fn identities(app: &App, client: &aws_sdk_ses::Client) -> Resul
 /// Asks for the identity unless it was asked for: in the cloud each time is an e-mail to its owner.
 async fn verify(identity: &str, client: &aws_sdk_ses::Client) -> Result<(), ProvisionError> {
     let what = format!("identity {identity}");
-    let known = client
-        .get_identity_verification_attributes()
-        .identities(identity)
-        .send()
-        .await;
+    let known = client.get_identity_verification_attributes().identities(identity).send().await;
     // An endpoint that cannot say is asked again: it sends no e-mail either.
     if known.is_ok_and(|known| known.verification_attributes().contains_key(identity)) {
         return Ok(());
@@ -87,12 +76,7 @@ async fn configuration_set(
     let what = format!("configuration set {}", set.name);
     let body = ses::ConfigurationSet::builder().name(&set.name).build();
     let body = body.map_err(|error| ProvisionError::new(&what, error.to_string()))?;
-    match client
-        .create_configuration_set()
-        .configuration_set(body)
-        .send()
-        .await
-    {
+    match client.create_configuration_set().configuration_set(body).send().await {
         Err(error)
             if !error
                 .as_service_error()
@@ -115,14 +99,8 @@ async fn event_destination(
 ) -> Result<(), ProvisionError> {
     let what = format!("event destination {} of {}", destination.name, set.name);
     let wrong = |error: aws_sdk_ses::error::BuildError| ProvisionError::new(&what, error.to_string());
-    let topic = ses::SnsDestination::builder()
-        .topic_arn(&destination.topic_arn)
-        .build()
-        .map_err(wrong)?;
-    let types = destination
-        .event_types
-        .iter()
-        .map(|event| ses::EventType::from(event.as_str()));
+    let topic = ses::SnsDestination::builder().topic_arn(&destination.topic_arn).build().map_err(wrong)?;
+    let types = destination.event_types.iter().map(|event| ses::EventType::from(event.as_str()));
     let body = ses::EventDestination::builder()
         .name(&destination.name)
         .enabled(true)
@@ -130,9 +108,7 @@ async fn event_destination(
         .sns_destination(topic)
         .build()
         .map_err(wrong)?;
-    let create = client
-        .create_configuration_set_event_destination()
-        .configuration_set_name(&set.name);
+    let create = client.create_configuration_set_event_destination().configuration_set_name(&set.name);
     match create.event_destination(body.clone()).send().await {
         Ok(_) => Ok(()),
         Err(error)
@@ -140,14 +116,9 @@ async fn event_destination(
                 .as_service_error()
                 .is_some_and(|e| e.is_event_destination_already_exists_exception()) =>
         {
-            let update = client
-                .update_configuration_set_event_destination()
-                .configuration_set_name(&set.name);
-            update
-                .event_destination(body)
-                .send()
-                .await
-                .map_err(ProvisionError::sdk(&what))?;
+            let update =
+                client.update_configuration_set_event_destination().configuration_set_name(&set.name);
+            update.event_destination(body).send().await.map_err(ProvisionError::sdk(&what))?;
             Ok(())
         }
         Err(error) => Err(ProvisionError::sdk(&what)(error)),

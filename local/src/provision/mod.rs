@@ -30,10 +30,7 @@ pub struct ProvisionError {
 
 impl ProvisionError {
     fn new(what: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            problem: problem.into(),
-        }
+        Self { what: what.into(), problem: problem.into() }
     }
 
     /// For an answer of the SDK.
@@ -55,10 +52,7 @@ pub async fn provision(app: &App, clients: &Clients) -> Result<Provisioned, Prov
         buckets::provision(bucket, &clients.s3).await?;
     }
     mail::identities(app, &clients.ses).await?;
-    Ok(Provisioned {
-        stream_arns,
-        queue_urls,
-    })
+    Ok(Provisioned { stream_arns, queue_urls })
 }
 
 impl Provisioned {
@@ -66,17 +60,11 @@ impl Provisioned {
     /// outputs. Endpoints differ in how they write them.
     pub fn substitute(&self, app: &mut App) {
         for queue in &mut app.queues {
-            let Some(real) = self
-                .queue_urls
-                .get(&queue.name)
-                .filter(|real| **real != queue.url)
-            else {
+            let Some(real) = self.queue_urls.get(&queue.name).filter(|real| **real != queue.url) else {
                 continue;
             };
-            let environments = app
-                .functions
-                .iter_mut()
-                .flat_map(|function| function.environment.values_mut());
+            let environments =
+                app.functions.iter_mut().flat_map(|function| function.environment.values_mut());
             for value in environments.chain(app.outputs.values_mut()) {
                 // Only whole values: one queue's URL may be the beginning of another's.
                 if *value == queue.url {
@@ -101,17 +89,9 @@ mod tests {
             attributes: BTreeMap::new(),
         };
         let outputs = BTreeMap::from([("Url".to_owned(), "http://a/1/q".to_owned())]);
-        let mut app = App {
-            queues: vec![queue],
-            outputs,
-            ..App::default()
-        };
+        let mut app = App { queues: vec![queue], outputs, ..App::default() };
         let queue_urls = BTreeMap::from([("q".to_owned(), "http://b/2/q".to_owned())]);
-        Provisioned {
-            queue_urls,
-            ..Provisioned::default()
-        }
-        .substitute(&mut app);
+        Provisioned { queue_urls, ..Provisioned::default() }.substitute(&mut app);
         assert_eq!(app.outputs["Url"], "http://b/2/q");
     }
 
@@ -141,14 +121,8 @@ mod tests {
         let first = provision(&app, &clients).await.unwrap();
         assert_eq!(first.queue_urls.len(), app.queues.len());
         assert!(first.stream_arns["test-NotesTable"].contains(":table/test-NotesTable/stream/"));
-        let email = app
-            .queues
-            .iter_mut()
-            .find(|queue| queue.name == "test-EmailQueue")
-            .unwrap();
-        email
-            .attributes
-            .insert("VisibilityTimeout".to_owned(), "77".to_owned());
+        let email = app.queues.iter_mut().find(|queue| queue.name == "test-EmailQueue").unwrap();
+        email.attributes.insert("VisibilityTimeout".to_owned(), "77".to_owned());
         assert_eq!(provision(&app, &clients).await.unwrap(), first);
         let attributes = clients
             .sqs
@@ -159,9 +133,6 @@ mod tests {
             .await
             .unwrap();
         let attributes = attributes.attributes.unwrap();
-        assert_eq!(
-            attributes[&aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout],
-            "77"
-        );
+        assert_eq!(attributes[&aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout], "77");
     }
 }

@@ -63,13 +63,7 @@ fn what(queue: &Queue) -> String {
 async fn url(queue: &Queue, client: &Client) -> Result<Option<String>, ProvisionError> {
     match client.get_queue_url().queue_name(&queue.name).send().await {
         Ok(output) => Ok(output.queue_url),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|e| e.is_queue_does_not_exist()) =>
-        {
-            Ok(None)
-        }
+        Err(error) if error.as_service_error().is_some_and(|e| e.is_queue_does_not_exist()) => Ok(None),
         Err(error) => Err(ProvisionError::sdk(&what(queue))(error)),
     }
 }
@@ -77,40 +71,22 @@ async fn url(queue: &Queue, client: &Client) -> Result<Option<String>, Provision
 async fn create(queue: &Queue, client: &Client) -> Result<String, ProvisionError> {
     let attributes = queue.attributes.iter();
     let attributes = attributes.map(|(name, value)| (QueueAttributeName::from(name.as_str()), value.clone()));
-    let request = client
-        .create_queue()
-        .queue_name(&queue.name)
-        .set_attributes(Some(attributes.collect()));
+    let request = client.create_queue().queue_name(&queue.name).set_attributes(Some(attributes.collect()));
     let output = request.send().await.map_err(ProvisionError::sdk(&what(queue)))?;
-    output
-        .queue_url
-        .ok_or_else(|| ProvisionError::new(what(queue), "the endpoint told no URL for it"))
+    output.queue_url.ok_or_else(|| ProvisionError::new(what(queue), "the endpoint told no URL for it"))
 }
 
 async fn update(queue: &Queue, url: &str, client: &Client) -> Result<(), ProvisionError> {
     let what = what(queue);
-    let request = client
-        .get_queue_attributes()
-        .queue_url(url)
-        .attribute_names(QueueAttributeName::All);
-    let current = request
-        .send()
-        .await
-        .map_err(ProvisionError::sdk(&what))?
-        .attributes
-        .unwrap_or_default();
-    let current: BTreeMap<String, String> = current
-        .into_iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value))
-        .collect();
+    let request = client.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
+    let current = request.send().await.map_err(ProvisionError::sdk(&what))?.attributes.unwrap_or_default();
+    let current: BTreeMap<String, String> =
+        current.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect();
     let changes = changes(&queue.attributes, &current);
     if changes.is_empty() {
         return Ok(());
     }
-    let request = client
-        .set_queue_attributes()
-        .queue_url(url)
-        .set_attributes(Some(changes));
+    let request = client.set_queue_attributes().queue_url(url).set_attributes(Some(changes));
     request.send().await.map_err(ProvisionError::sdk(&what))?;
     Ok(())
 }
@@ -123,15 +99,10 @@ fn changes(
     let mut target = wanted.clone();
     for (name, default) in DEFAULTS {
         if current.contains_key(name) {
-            target
-                .entry(name.to_owned())
-                .or_insert_with(|| default.to_owned());
+            target.entry(name.to_owned()).or_insert_with(|| default.to_owned());
         }
     }
-    if current
-        .get(REDRIVE_POLICY)
-        .is_some_and(|policy| !policy.is_empty())
-    {
+    if current.get(REDRIVE_POLICY).is_some_and(|policy| !policy.is_empty()) {
         // An empty policy is how one is taken away.
         target.entry(REDRIVE_POLICY.to_owned()).or_default();
     }
@@ -169,30 +140,14 @@ mod tests {
     fn queue(name: &str, target: Option<&str>) -> Queue {
         let policy =
             target.map(|target| format!(r#"{{"deadLetterTargetArn":"{target}","maxReceiveCount":5}}"#));
-        let attributes = policy
-            .map(|policy| (REDRIVE_POLICY.to_owned(), policy))
-            .into_iter()
-            .collect();
-        Queue {
-            name: name.to_owned(),
-            arn: name.to_owned(),
-            url: String::new(),
-            attributes,
-        }
+        let attributes = policy.map(|policy| (REDRIVE_POLICY.to_owned(), policy)).into_iter().collect();
+        Queue { name: name.to_owned(), arn: name.to_owned(), url: String::new(), attributes }
     }
 
     #[test]
     fn dead_letter_targets_come_first() {
-        let queues = [
-            queue("a", Some("b")),
-            queue("b", Some("c")),
-            queue("c", None),
-            queue("d", Some("d")),
-        ];
-        let names: Vec<&str> = targets_first(&queues)
-            .iter()
-            .map(|queue| queue.name.as_str())
-            .collect();
+        let queues = [queue("a", Some("b")), queue("b", Some("c")), queue("c", None), queue("d", Some("d"))];
+        let names: Vec<&str> = targets_first(&queues).iter().map(|queue| queue.name.as_str()).collect();
         assert_eq!(names, ["c", "b", "a", "d"]);
     }
 
@@ -207,30 +162,15 @@ mod tests {
         let current = map(&[
             ("VisibilityTimeout", "60"),
             ("DelaySeconds", "5"),
-            (
-                REDRIVE_POLICY,
-                r#"{"maxReceiveCount":"5", "deadLetterTargetArn":"b"}"#,
-            ),
+            (REDRIVE_POLICY, r#"{"maxReceiveCount":"5", "deadLetterTargetArn":"b"}"#),
         ]);
         let wanted = map(&[
             ("VisibilityTimeout", "60"),
-            (
-                REDRIVE_POLICY,
-                r#"{"deadLetterTargetArn":"b","maxReceiveCount":5}"#,
-            ),
+            (REDRIVE_POLICY, r#"{"deadLetterTargetArn":"b","maxReceiveCount":5}"#),
         ]);
         let changed = changes(&wanted, &current);
-        assert_eq!(
-            changed,
-            HashMap::from([(QueueAttributeName::DelaySeconds, "0".to_owned())])
-        );
-        let removed = changes(
-            &map(&[("VisibilityTimeout", "60"), ("DelaySeconds", "5")]),
-            &current,
-        );
-        assert_eq!(
-            removed,
-            HashMap::from([(QueueAttributeName::RedrivePolicy, String::new())])
-        );
+        assert_eq!(changed, HashMap::from([(QueueAttributeName::DelaySeconds, "0".to_owned())]));
+        let removed = changes(&map(&[("VisibilityTimeout", "60"), ("DelaySeconds", "5")]), &current);
+        assert_eq!(removed, HashMap::from([(QueueAttributeName::RedrivePolicy, String::new())]));
     }
 }

@@ -29,11 +29,9 @@ pub(super) async fn provision(
     let mut streams = BTreeMap::new();
     for table in tables {
         let description = active(table, client).await?;
-        let stream = description.latest_stream_arn().filter(|_| {
-            description
-                .stream_specification()
-                .is_some_and(StreamSpecification::stream_enabled)
-        });
+        let stream = description
+            .latest_stream_arn()
+            .filter(|_| description.stream_specification().is_some_and(StreamSpecification::stream_enabled));
         match stream {
             Some(arn) => {
                 streams.insert(table.name.clone(), arn.to_owned());
@@ -56,11 +54,7 @@ fn what(table: &Table) -> String {
 async fn describe(table: &Table, client: &Client) -> Result<Option<TableDescription>, ProvisionError> {
     match client.describe_table().table_name(&table.name).send().await {
         Ok(output) => Ok(output.table),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|e| e.is_resource_not_found_exception()) =>
-        {
+        Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
             Ok(None)
         }
         Err(error) => Err(ProvisionError::sdk(&what(table))(error)),
@@ -83,14 +77,12 @@ async fn active(table: &Table, client: &Client) -> Result<TableDescription, Prov
 async fn create(table: &Table, client: &Client) -> Result<(), ProvisionError> {
     let plan = &table.create;
     let wrong = |error: BuildError| ProvisionError::new(what(table), error.to_string());
-    let stream = plan["StreamSpecification"]["StreamViewType"]
-        .as_str()
-        .map(|view| {
-            StreamSpecification::builder()
-                .stream_enabled(true)
-                .stream_view_type(StreamViewType::from(view))
-                .build()
-        });
+    let stream = plan["StreamSpecification"]["StreamViewType"].as_str().map(|view| {
+        StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::from(view))
+            .build()
+    });
     let request = client
         .create_table()
         .table_name(&table.name)
@@ -103,13 +95,7 @@ async fn create(table: &Table, client: &Client) -> Result<(), ProvisionError> {
     match request.send().await {
         Ok(_) => Ok(()),
         // Someone else made it in between.
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|e| e.is_resource_in_use_exception()) =>
-        {
-            Ok(())
-        }
+        Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => Ok(()),
         Err(error) => Err(ProvisionError::sdk(&what(table))(error)),
     }
 }
@@ -144,13 +130,8 @@ fn attributes(value: &Value) -> Result<Vec<AttributeDefinition>, BuildError> {
 
 fn projection(value: &Value) -> Projection {
     let attributes = value["NonKeyAttributes"].as_array();
-    let attributes = attributes.map(|names| {
-        names
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
-    });
+    let attributes =
+        attributes.map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect());
     Projection::builder()
         .projection_type(ProjectionType::from(text(value, "ProjectionType")))
         .set_non_key_attributes(attributes)
@@ -166,10 +147,7 @@ fn global_indexes(value: &Value) -> Result<Option<Vec<GlobalSecondaryIndex>>, Bu
             .projection(projection(&index["Projection"]))
             .build()
     };
-    value
-        .is_array()
-        .then(|| items(value).map(index).collect())
-        .transpose()
+    value.is_array().then(|| items(value).map(index).collect()).transpose()
 }
 
 fn local_indexes(value: &Value) -> Result<Option<Vec<LocalSecondaryIndex>>, BuildError> {
@@ -180,10 +158,7 @@ fn local_indexes(value: &Value) -> Result<Option<Vec<LocalSecondaryIndex>>, Buil
             .projection(projection(&index["Projection"]))
             .build()
     };
-    value
-        .is_array()
-        .then(|| items(value).map(index).collect())
-        .transpose()
+    value.is_array().then(|| items(value).map(index).collect()).transpose()
 }
 
 async fn time_to_live(table: &Table, client: &Client) -> Result<(), ProvisionError> {
@@ -191,34 +166,20 @@ async fn time_to_live(table: &Table, client: &Client) -> Result<(), ProvisionErr
         return Ok(());
     };
     let what = what(table);
-    let current = client
-        .describe_time_to_live()
-        .table_name(&table.name)
-        .send()
-        .await;
-    let current = current
-        .map_err(ProvisionError::sdk(&what))?
-        .time_to_live_description;
+    let current = client.describe_time_to_live().table_name(&table.name).send().await;
+    let current = current.map_err(ProvisionError::sdk(&what))?.time_to_live_description;
     let is_on = current.is_some_and(|ttl| {
         let status = ttl.time_to_live_status();
         ttl.attribute_name() == Some(attribute)
-            && matches!(
-                status,
-                Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
-            )
+            && matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling))
     });
     if is_on {
         return Ok(());
     }
-    let specification = TimeToLiveSpecification::builder()
-        .attribute_name(attribute)
-        .enabled(true)
-        .build();
+    let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build();
     let specification = specification.map_err(|error| ProvisionError::new(&what, error.to_string()))?;
-    let request = client
-        .update_time_to_live()
-        .table_name(&table.name)
-        .time_to_live_specification(specification);
+    let request =
+        client.update_time_to_live().table_name(&table.name).time_to_live_specification(specification);
     request.send().await.map_err(ProvisionError::sdk(&what))?;
     Ok(())
 }

@@ -82,12 +82,7 @@ impl Alarm {
         changes: Option<watch::Receiver<u64>>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self {
-            moves: clock.moves(),
-            clock,
-            changes,
-            stop,
-        }
+        Self { moves: clock.moves(), clock, changes, stop }
     }
 
     /// Call before looking: what happens from here on will wake `quiet`.
@@ -104,11 +99,7 @@ impl Alarm {
 
     /// Returns when it is worth looking again: something changed since `look`, or `due` has come.
     pub(super) async fn quiet(&mut self, due: Option<DateTime<Utc>>) {
-        let interval = if self.changes.is_some() {
-            INTERVAL_WITH_HINTS
-        } else {
-            INTERVAL
-        };
+        let interval = if self.changes.is_some() { INTERVAL_WITH_HINTS } else { INTERVAL };
         let hint = async {
             tokio::time::sleep(PAUSE).await;
             let hinted = match &mut self.changes {
@@ -238,9 +229,7 @@ mod tests {
         let mut alarm = Alarm::new(Clock::default(), Some(changes), stopped);
         alarm.look();
         changed.send_modify(|count| *count += 1);
-        tokio::time::timeout(INTERVAL_WITH_HINTS / 2, alarm.quiet(None))
-            .await
-            .expect("woken by the hint");
+        tokio::time::timeout(INTERVAL_WITH_HINTS / 2, alarm.quiet(None)).await.expect("woken by the hint");
     }
 
     #[tokio::test]
@@ -251,9 +240,7 @@ mod tests {
         let mut alarm = Alarm::new(clock.clone(), Some(changes), stopped);
         alarm.look();
         clock.advance(chrono::TimeDelta::hours(1));
-        tokio::time::timeout(INTERVAL_WITH_HINTS / 2, alarm.quiet(None))
-            .await
-            .expect("woken by the move");
+        tokio::time::timeout(INTERVAL_WITH_HINTS / 2, alarm.quiet(None)).await.expect("woken by the move");
     }
 
     #[tokio::test]

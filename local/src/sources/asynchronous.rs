@@ -211,28 +211,20 @@ impl Asynchronous {
     fn pick(&self) -> Option<String> {
         let now = self.clock.now();
         let mut pending = lock(&self.pending);
-        let (id, found) = pending
-            .iter_mut()
-            .find(|(_, waiting)| !waiting.running && waiting.due <= now)?;
+        let (id, found) = pending.iter_mut().find(|(_, waiting)| !waiting.running && waiting.due <= now)?;
         found.running = true;
         Some(id.clone())
     }
 
     /// The earliest moment at which something that waits is due.
     pub(super) fn next_due(&self) -> Option<DateTime<Utc>> {
-        lock(&self.pending)
-            .values()
-            .filter(|waiting| !waiting.running)
-            .map(|waiting| waiting.due)
-            .min()
+        lock(&self.pending).values().filter(|waiting| !waiting.running).map(|waiting| waiting.due).min()
     }
 
     /// Whether nothing runs and nothing is due.
     pub(super) fn idle(&self) -> bool {
         let now = self.clock.now();
-        !lock(&self.pending)
-            .values()
-            .any(|waiting| waiting.running || waiting.due <= now)
+        !lock(&self.pending).values().any(|waiting| waiting.running || waiting.due <= now)
     }
 
     async fn attempt(self: Arc<Self>, id: String) {
@@ -261,11 +253,7 @@ impl Asynchronous {
         if too_old(accepted.accepted, &target.rules, self.clock.now()) {
             return Next::GiveUp("EventAgeExceeded");
         }
-        let source = if accepted.scheduled {
-            Source::Schedule
-        } else {
-            Source::Asynchronous
-        };
+        let source = if accepted.scheduled { Source::Schedule } else { Source::Asynchronous };
         let payload = Bytes::from(accepted.payload.clone());
         match self.invoke.invoke(&accepted.function, payload, source, 1).await {
             Outcome::Response(_) => {
@@ -273,8 +261,7 @@ impl Asynchronous {
                 Next::Done
             }
             Outcome::FunctionError(error) => {
-                self.meter
-                    .failed(&format!("{}: {}", error.error_type, error.message));
+                self.meter.failed(&format!("{}: {}", error.error_type, error.message));
                 accepted.failures = accepted.failures.saturating_add(1);
                 accepted.error = Some((error.error_type, error.message));
                 after_failure(accepted.failures, &target.rules, self.clock.now())

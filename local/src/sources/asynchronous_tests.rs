@@ -10,9 +10,7 @@ fn payload() -> Bytes {
 async fn an_accepted_invocation_runs_once_when_it_succeeds() {
     let world = World::new();
     let sources = world.start();
-    sources
-        .invoke_asynchronously("F", &payload(), Source::Asynchronous)
-        .unwrap();
+    sources.invoke_asynchronously("F", &payload(), Source::Asynchronous).unwrap();
     drain(&sources, Some(&world.clock)).await;
     assert_eq!(*lock(&world.function.events), [json!({"n": 1})]);
     assert!(world.state.list::<Accepted>(PENDING).unwrap().is_empty());
@@ -25,16 +23,12 @@ async fn two_retries_after_one_and_two_minutes_and_then_the_destination() {
     world.function.set(|_| function_error());
     let sources = world.start();
     let started = world.clock.now();
-    let id = sources
-        .invoke_asynchronously("F", &payload(), Source::Asynchronous)
-        .unwrap();
+    let id = sources.invoke_asynchronously("F", &payload(), Source::Asynchronous).unwrap();
     drain(&sources, Some(&world.clock)).await;
     assert_eq!(lock(&world.function.events).len(), 3);
     let passed = (world.clock.now() - started).num_seconds();
     assert!((180..=190).contains(&passed), "{passed}");
-    let sent = world
-        .queues
-        .with("failures", |queue| std::mem::take(&mut queue.sent));
+    let sent = world.queues.with("failures", |queue| std::mem::take(&mut queue.sent));
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].0["requestContext"]["condition"], "RetriesExhausted");
     assert_eq!(sent[0].0["requestContext"]["requestId"], id);
@@ -49,9 +43,7 @@ async fn what_waits_survives_a_restart() {
     let world = World::new();
     world.function.set(|_| function_error());
     let sources = world.start();
-    sources
-        .invoke_asynchronously("F", &payload(), Source::Asynchronous)
-        .unwrap();
+    sources.invoke_asynchronously("F", &payload(), Source::Asynchronous).unwrap();
     drain(&sources, None).await;
     sources.shutdown().await;
     world.function.set(|_| answer(&json!({})));
@@ -67,14 +59,10 @@ async fn throttles_use_up_age_and_not_attempts() {
     world.app.functions[0].asynchronous.maximum_event_age = std::time::Duration::from_secs(3600);
     world.function.set(|_| Outcome::Throttled);
     let sources = world.start();
-    sources
-        .invoke_asynchronously("F", &payload(), Source::Asynchronous)
-        .unwrap();
+    sources.invoke_asynchronously("F", &payload(), Source::Asynchronous).unwrap();
     drain(&sources, Some(&world.clock)).await;
     assert!(lock(&world.function.events).len() > 10);
-    let sent = world
-        .queues
-        .with("failures", |queue| std::mem::take(&mut queue.sent));
+    let sent = world.queues.with("failures", |queue| std::mem::take(&mut queue.sent));
     assert_eq!(sent[0].0["requestContext"]["condition"], "EventAgeExceeded");
     sources.shutdown().await;
 }
@@ -85,9 +73,7 @@ async fn a_failure_stays_until_its_destination_took_it() {
     world.function.set(|_| function_error());
     *lock(&world.queues.refuse_sends) = true;
     let sources = world.start();
-    sources
-        .invoke_asynchronously("F", &payload(), Source::Asynchronous)
-        .unwrap();
+    sources.invoke_asynchronously("F", &payload(), Source::Asynchronous).unwrap();
     for _ in 0..3 {
         drain(&sources, None).await;
         world.clock.advance(TimeDelta::minutes(2));
@@ -106,18 +92,10 @@ async fn what_lambda_would_refuse_is_refused() {
     let world = World::new();
     let sources = world.start();
     let refuse = |function: &str, payload: Bytes| {
-        sources
-            .invoke_asynchronously(function, &payload, Source::Asynchronous)
-            .unwrap_err()
+        sources.invoke_asynchronously(function, &payload, Source::Asynchronous).unwrap_err()
     };
     assert!(matches!(refuse("G", payload()), AcceptError::UnknownFunction(_)));
-    assert!(matches!(
-        refuse("F", Bytes::from_static(b"{")),
-        AcceptError::NotJson
-    ));
-    assert!(matches!(
-        refuse("F", Bytes::from(vec![b' '; PAYLOAD_LIMIT + 1])),
-        AcceptError::TooLarge(_)
-    ));
+    assert!(matches!(refuse("F", Bytes::from_static(b"{")), AcceptError::NotJson));
+    assert!(matches!(refuse("F", Bytes::from(vec![b' '; PAYLOAD_LIMIT + 1])), AcceptError::TooLarge(_)));
     sources.shutdown().await;
 }

@@ -43,26 +43,16 @@ impl StreamReader for SdkStreams {
             let mut shards = Vec::new();
             let mut from = None;
             for _ in 0..MOST_PAGES {
-                let request = self
-                    .0
-                    .describe_stream()
-                    .stream_arn(stream)
-                    .set_exclusive_start_shard_id(from);
-                let page = request
-                    .send()
-                    .await
-                    .map_err(|error| other(error.into_service_error()))?;
+                let request = self.0.describe_stream().stream_arn(stream).set_exclusive_start_shard_id(from);
+                let page = request.send().await.map_err(|error| other(error.into_service_error()))?;
                 let description = page.stream_description;
-                from = description
-                    .as_ref()
-                    .and_then(|found| found.last_evaluated_shard_id.clone());
+                from = description.as_ref().and_then(|found| found.last_evaluated_shard_id.clone());
                 let found = description.and_then(|found| found.shards).unwrap_or_default();
-                shards.extend(found.into_iter().filter_map(|shard| {
-                    Some(Shard {
-                        id: shard.shard_id?,
-                        parent: shard.parent_shard_id,
-                    })
-                }));
+                shards.extend(
+                    found.into_iter().filter_map(|shard| {
+                        Some(Shard { id: shard.shard_id?, parent: shard.parent_shard_id })
+                    }),
+                );
                 if from.is_none() {
                     break;
                 }
@@ -86,9 +76,7 @@ impl StreamReader for SdkStreams {
             let request = self.0.get_shard_iterator().stream_arn(stream).shard_id(shard);
             let request = request.shard_iterator_type(kind).set_sequence_number(after);
             match request.send().await {
-                Ok(answer) => answer
-                    .shard_iterator
-                    .ok_or_else(|| EndpointError::Other("no iterator".into())),
+                Ok(answer) => answer.shard_iterator.ok_or_else(|| EndpointError::Other("no iterator".into())),
                 Err(error) => Err(match error.into_service_error() {
                     error if error.is_trimmed_data_access_exception() => EndpointError::Trimmed,
                     error => other(error),
@@ -100,14 +88,7 @@ impl StreamReader for SdkStreams {
     fn read<'a>(&'a self, iterator: &'a str, limit: usize) -> Pending<'a, Result<Page, EndpointError>> {
         Box::pin(async move {
             let limit = i32::try_from(limit.clamp(1, MOST_RECORDS)).unwrap_or(i32::MAX);
-            match self
-                .0
-                .get_records()
-                .shard_iterator(iterator)
-                .limit(limit)
-                .send()
-                .await
-            {
+            match self.0.get_records().shard_iterator(iterator).limit(limit).send().await {
                 Ok(answer) => Ok(Page {
                     records: answer.records.unwrap_or_default().iter().map(record).collect(),
                     next: answer.next_shard_iterator,
@@ -129,11 +110,9 @@ fn record(record: &Record) -> Value {
         if let Some(created) = found.approximate_creation_date_time {
             change.insert("ApproximateCreationDateTime".into(), created.secs().into());
         }
-        for (name, image) in [
-            ("Keys", &found.keys),
-            ("NewImage", &found.new_image),
-            ("OldImage", &found.old_image),
-        ] {
+        for (name, image) in
+            [("Keys", &found.keys), ("NewImage", &found.new_image), ("OldImage", &found.old_image)]
+        {
             // The endpoint may give an empty image for a missing one; Lambda leaves it out.
             if let Some(image) = image.as_ref().filter(|image| !image.is_empty()) {
                 change.insert(name.into(), item(image));
@@ -141,10 +120,7 @@ fn record(record: &Record) -> Value {
         }
         change.insert("SequenceNumber".into(), found.sequence_number.clone().into());
         change.insert("SizeBytes".into(), found.size_bytes.unwrap_or_default().into());
-        let view = found
-            .stream_view_type
-            .as_ref()
-            .map(streams::types::StreamViewType::as_str);
+        let view = found.stream_view_type.as_ref().map(streams::types::StreamViewType::as_str);
         change.insert("StreamViewType".into(), view.into());
     }
     let mut event = json!({
@@ -163,10 +139,7 @@ fn record(record: &Record) -> Value {
 }
 
 fn item(image: &HashMap<String, AttributeValue>) -> Value {
-    image
-        .iter()
-        .map(|(name, attribute)| (name.clone(), value(attribute)))
-        .collect()
+    image.iter().map(|(name, attribute)| (name.clone(), value(attribute))).collect()
 }
 
 fn value(attribute: &AttributeValue) -> Value {
@@ -195,24 +168,12 @@ impl QueueClient for SdkQueues {
         wait_seconds: u32,
     ) -> Pending<'a, Result<Vec<Message>, EndpointError>> {
         Box::pin(async move {
-            let request = self
-                .0
-                .receive_message()
-                .queue_url(queue)
-                .message_attribute_names("All");
+            let request = self.0.receive_message().queue_url(queue).message_attribute_names("All");
             let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
             let request = request.max_number_of_messages(i32::try_from(most.clamp(1, 10)).unwrap_or(10));
             let request = request.wait_time_seconds(i32::try_from(wait_seconds.min(20)).unwrap_or(20));
-            let answer = request
-                .send()
-                .await
-                .map_err(|error| other(error.into_service_error()))?;
-            Ok(answer
-                .messages
-                .unwrap_or_default()
-                .into_iter()
-                .map(message)
-                .collect())
+            let answer = request.send().await.map_err(|error| other(error.into_service_error()))?;
+            Ok(answer.messages.unwrap_or_default().into_iter().map(message).collect())
         })
     }
 
@@ -225,17 +186,10 @@ impl QueueClient for SdkQueues {
             let mut request = self.0.delete_message_batch().queue_url(queue);
             for (place, handle) in receipt_handles.iter().enumerate() {
                 let entry = sqs::types::DeleteMessageBatchRequestEntry::builder();
-                let entry = entry
-                    .id(place.to_string())
-                    .receipt_handle(handle)
-                    .build()
-                    .map_err(other)?;
+                let entry = entry.id(place.to_string()).receipt_handle(handle).build().map_err(other)?;
                 request = request.entries(entry);
             }
-            let answer = request
-                .send()
-                .await
-                .map_err(|error| other(error.into_service_error()))?;
+            let answer = request.send().await.map_err(|error| other(error.into_service_error()))?;
             all_done(&answer.failed)
         })
     }
@@ -251,16 +205,10 @@ impl QueueClient for SdkQueues {
             let mut request = self.0.change_message_visibility_batch().queue_url(queue);
             for (place, handle) in receipt_handles.iter().enumerate() {
                 let entry = sqs::types::ChangeMessageVisibilityBatchRequestEntry::builder();
-                let entry = entry
-                    .id(place.to_string())
-                    .receipt_handle(handle)
-                    .visibility_timeout(seconds);
+                let entry = entry.id(place.to_string()).receipt_handle(handle).visibility_timeout(seconds);
                 request = request.entries(entry.build().map_err(other)?);
             }
-            let answer = request
-                .send()
-                .await
-                .map_err(|error| other(error.into_service_error()))?;
+            let answer = request.send().await.map_err(|error| other(error.into_service_error()))?;
             all_done(&answer.failed)
         })
     }
@@ -274,15 +222,10 @@ impl QueueClient for SdkQueues {
         Box::pin(async move {
             let mut request = self.0.send_message().queue_url(queue).message_body(body);
             for (name, text) in attributes {
-                let attribute = MessageAttributeValue::builder()
-                    .data_type("String")
-                    .string_value(text);
+                let attribute = MessageAttributeValue::builder().data_type("String").string_value(text);
                 request = request.message_attributes(name, attribute.build().map_err(other)?);
             }
-            request
-                .send()
-                .await
-                .map_err(|error| other(error.into_service_error()))?;
+            request.send().await.map_err(|error| other(error.into_service_error()))?;
             Ok(())
         })
     }
@@ -290,19 +233,9 @@ impl QueueClient for SdkQueues {
     fn visible<'a>(&'a self, queue: &'a str) -> Pending<'a, Result<u64, EndpointError>> {
         Box::pin(async move {
             let name = QueueAttributeName::ApproximateNumberOfMessages;
-            let request = self
-                .0
-                .get_queue_attributes()
-                .queue_url(queue)
-                .attribute_names(name.clone());
-            let answer = request
-                .send()
-                .await
-                .map_err(|error| other(error.into_service_error()))?;
-            let count = answer
-                .attributes
-                .as_ref()
-                .and_then(|found| found.get(&name)?.parse().ok());
+            let request = self.0.get_queue_attributes().queue_url(queue).attribute_names(name.clone());
+            let answer = request.send().await.map_err(|error| other(error.into_service_error()))?;
+            let count = answer.attributes.as_ref().and_then(|found| found.get(&name)?.parse().ok());
             count
                 .ok_or_else(|| EndpointError::Other("the queue does not say how many messages it has".into()))
         })
@@ -329,10 +262,7 @@ fn message(message: sqs::types::Message) -> Message {
         body: message.body.unwrap_or_default(),
         md5_of_body: message.md5_of_body.unwrap_or_default(),
         md5_of_attributes: message.md5_of_message_attributes,
-        attributes: attributes
-            .into_iter()
-            .map(|(name, text)| (name.as_str().to_owned(), text))
-            .collect(),
+        attributes: attributes.into_iter().map(|(name, text)| (name.as_str().to_owned(), text)).collect(),
         message_attributes: message_attributes
             .into_iter()
             .map(|(name, found)| (name, attribute(found)))
@@ -372,10 +302,7 @@ mod tests {
             .size_bytes(26)
             .stream_view_type(StreamViewType::NewAndOldImages)
             .build();
-        let identity = Identity::builder()
-            .principal_id("dynamodb.amazonaws.com")
-            .r#type("Service")
-            .build();
+        let identity = Identity::builder().principal_id("dynamodb.amazonaws.com").r#type("Service").build();
         let built = Record::builder()
             .event_id("e1")
             .event_name(OperationType::Remove)

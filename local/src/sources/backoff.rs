@@ -12,11 +12,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(first: TimeDelta, longest: TimeDelta, seed: u64) -> Self {
-        Self {
-            first,
-            longest,
-            random: fastrand::Rng::with_seed(seed),
-        }
+        Self { first, longest, random: fastrand::Rng::with_seed(seed) }
     }
 
     /// What Lambda does between attempts at a stream batch: half a second, doubling to a minute.
@@ -56,11 +52,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_delays() {
-        let delays = |seed| {
-            (1..9)
-                .map(move |n| Backoff::of_streams(seed).delay(n))
-                .collect::<Vec<_>>()
-        };
+        let delays = |seed| (1..9).map(move |n| Backoff::of_streams(seed).delay(n)).collect::<Vec<_>>();
         assert_eq!(delays(3), delays(3));
         assert_ne!(seed_for(1, "a"), seed_for(1, "b"));
     }

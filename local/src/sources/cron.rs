@@ -6,9 +6,8 @@ use chrono_tz::Tz;
 use std::ops::RangeInclusive;
 
 const YEARS: RangeInclusive<u32> = 1970..=2199;
-const MONTHS: [&str; 12] = [
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-];
+const MONTHS: [&str; 12] =
+    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// Why an expression is not one.
@@ -80,10 +79,7 @@ const YEAR: Field = field("year", YEARS, &[]);
 
 impl Field {
     fn refuse(&self, text: &str) -> CronError {
-        CronError::Field {
-            field: self.name,
-            text: text.to_owned(),
-        }
+        CronError::Field { field: self.name, text: text.to_owned() }
     }
 
     /// A number in range or one of the names.
@@ -94,9 +90,7 @@ impl Field {
             None if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
             None => None,
         };
-        number
-            .filter(|number| self.range.contains(number))
-            .ok_or_else(|| self.refuse(text))
+        number.filter(|number| self.range.contains(number)).ok_or_else(|| self.refuse(text))
     }
 
     /// `*`, `5`, `1-5`, each with an optional `/step`. A step after a single number counts from there to the end.
@@ -105,13 +99,7 @@ impl Field {
             None => (text, None),
             Some((span, step)) => {
                 let step: usize = step.parse().map_err(|_| self.refuse(text))?;
-                (
-                    span,
-                    Some(step)
-                        .filter(|step| *step > 0)
-                        .ok_or_else(|| self.refuse(text))?
-                        .into(),
-                )
+                (span, Some(step).filter(|step| *step > 0).ok_or_else(|| self.refuse(text))?.into())
             }
         };
         let (from, to) = match span.split_once('-') {
@@ -188,10 +176,8 @@ impl Cron {
 
     /// The first matching minute of `day` at or after `minute` (of the day).
     fn time_from(&self, day: NaiveDate, minute: u32) -> Option<NaiveDateTime> {
-        let times = self
-            .hours
-            .iter()
-            .flat_map(|hour| self.minutes.iter().map(move |minute| (*hour, *minute)));
+        let times =
+            self.hours.iter().flat_map(|hour| self.minutes.iter().map(move |minute| (*hour, *minute)));
         let (hour, minute) = times.into_iter().find(|(h, m)| h * 60 + m >= minute)?;
         day.and_hms_opt(hour, minute, 0)
     }
@@ -277,10 +263,9 @@ impl MonthDay {
         match self {
             Self::Day(number) => day.day() == number,
             Self::Last => last_of_month(day) == Some(day),
-            Self::WeekdayNear(number) => day
-                .with_day(number)
-                .and_then(nearest_weekday)
-                .is_some_and(|nearest| nearest == day),
+            Self::WeekdayNear(number) => {
+                day.with_day(number).and_then(nearest_weekday).is_some_and(|nearest| nearest == day)
+            }
             Self::LastWeekday => last_of_month(day).and_then(nearest_weekday) == Some(day),
         }
     }

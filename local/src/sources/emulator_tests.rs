@@ -30,42 +30,21 @@ async fn create_table(clients: &Clients) -> String {
         AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
         StreamSpecification, StreamViewType,
     };
-    let key = KeySchemaElement::builder()
-        .attribute_name("pk")
-        .key_type(KeyType::Hash)
-        .build()
-        .unwrap();
-    let attribute = AttributeDefinition::builder()
-        .attribute_name("pk")
-        .attribute_type(ScalarAttributeType::S);
+    let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash).build().unwrap();
+    let attribute =
+        AttributeDefinition::builder().attribute_name("pk").attribute_type(ScalarAttributeType::S);
     let stream = StreamSpecification::builder().stream_enabled(true);
-    let stream = stream
-        .stream_view_type(StreamViewType::NewAndOldImages)
-        .build()
-        .unwrap();
-    let request = clients
-        .dynamodb
-        .create_table()
-        .table_name("Notes")
-        .billing_mode(BillingMode::PayPerRequest);
-    let request = request
-        .key_schema(key)
-        .attribute_definitions(attribute.build().unwrap());
+    let stream = stream.stream_view_type(StreamViewType::NewAndOldImages).build().unwrap();
+    let request =
+        clients.dynamodb.create_table().table_name("Notes").billing_mode(BillingMode::PayPerRequest);
+    let request = request.key_schema(key).attribute_definitions(attribute.build().unwrap());
     let created = request.stream_specification(stream).send().await.unwrap();
     created.table_description.unwrap().latest_stream_arn.unwrap()
 }
 
 async fn put(clients: &Clients, id: &str) {
-    let request = clients
-        .dynamodb
-        .put_item()
-        .table_name("Notes")
-        .item("pk", AttributeValue::S(id.into()));
-    request
-        .item("n", AttributeValue::N("1".into()))
-        .send()
-        .await
-        .unwrap();
+    let request = clients.dynamodb.put_item().table_name("Notes").item("pk", AttributeValue::S(id.into()));
+    request.item("n", AttributeValue::N("1".into())).send().await.unwrap();
 }
 
 #[tokio::test]
@@ -96,30 +75,18 @@ async fn records_and_messages_pass_through_the_embedded_emulator() {
     put(&clients, "first").await;
     drain(&sources, None).await;
     let record = lock(&world.function.events)[0]["Records"][0].clone();
-    assert_eq!(
-        record["dynamodb"]["NewImage"],
-        json!({"pk": {"S": "first"}, "n": {"N": "1"}})
-    );
+    assert_eq!(record["dynamodb"]["NewImage"], json!({"pk": {"S": "first"}, "n": {"N": "1"}}));
     assert_eq!(record["eventName"], "INSERT");
     assert_eq!(record["awsRegion"], "us-east-1");
     assert_eq!(record["eventSourceARN"], stream.as_str());
     assert!(record["eventID"].is_string() && record["dynamodb"]["ApproximateCreationDateTime"].is_u64());
 
-    let sent = clients
-        .sqs
-        .send_message()
-        .queue_url(&urls["jobs"])
-        .message_body("hello")
-        .send()
-        .await
-        .unwrap();
+    let sent =
+        clients.sqs.send_message().queue_url(&urls["jobs"]).message_body("hello").send().await.unwrap();
     drain(&sources, None).await;
     let record = lock(&world.function.events).last().unwrap()["Records"][0].clone();
     assert_eq!(record["messageId"], sent.message_id.unwrap());
-    assert_eq!(
-        (&record["body"], &record["eventSource"]),
-        (&json!("hello"), &json!("aws:sqs"))
-    );
+    assert_eq!((&record["body"], &record["eventSource"]), (&json!("hello"), &json!("aws:sqs")));
     assert_eq!(record["attributes"]["ApproximateReceiveCount"], "1");
     sources.shutdown().await;
 
@@ -130,13 +97,7 @@ async fn records_and_messages_pass_through_the_embedded_emulator() {
     let sources = Sources::start(&world.app, context).unwrap();
     drain(&sources, Some(&world.clock)).await;
     assert_eq!(lock(&world.function.events).len(), seen + 3);
-    let failures = clients
-        .sqs
-        .receive_message()
-        .queue_url(&urls["failures"])
-        .send()
-        .await
-        .unwrap();
+    let failures = clients.sqs.receive_message().queue_url(&urls["failures"]).send().await.unwrap();
     let failure: serde_json::Value = serde_json::from_str(failures.messages()[0].body().unwrap()).unwrap();
     assert_eq!(failure["DDBStreamBatchInfo"]["batchSize"], 1);
     sources.shutdown().await;

@@ -38,11 +38,7 @@ impl Expression {
     pub(crate) fn parse(text: &str, zone: &str) -> Result<Self, ExpressionError> {
         let zone = zone.parse().map_err(|_| ExpressionError::Zone(zone.to_owned()))?;
         let inside = |name: &str| {
-            let inner = text
-                .trim()
-                .strip_prefix(name)?
-                .strip_prefix('(')?
-                .strip_suffix(')')?;
+            let inner = text.trim().strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')?;
             Some(inner.trim())
         };
         let kind = if let Some(fields) = inside("cron") {
@@ -98,18 +94,13 @@ mod tests {
     }
 
     fn next(text: &str, zone: &str, after: &str, start: &str) -> Option<DateTime<Utc>> {
-        Expression::parse(text, zone)
-            .unwrap()
-            .next_after(utc(after), utc(start))
+        Expression::parse(text, zone).unwrap().next_after(utc(after), utc(start))
     }
 
     #[test]
     fn a_rate_counts_from_its_start() {
         let start = "2026-03-28T10:00:30Z";
-        assert_eq!(
-            next("rate(5 minutes)", "UTC", "2026-03-28T09:00:00Z", start),
-            Some(utc(start))
-        );
+        assert_eq!(next("rate(5 minutes)", "UTC", "2026-03-28T09:00:00Z", start), Some(utc(start)));
         assert_eq!(
             next("rate(5 minutes)", "UTC", "2026-03-28T10:05:30Z", start),
             Some(utc("2026-03-28T10:10:30Z"))
@@ -125,24 +116,8 @@ mod tests {
     fn a_moment_occurs_once_in_its_zone() {
         let text = "at(2026-07-01T12:00:00)";
         let at = utc("2026-07-01T10:00:00Z");
-        assert_eq!(
-            next(
-                text,
-                "Europe/Berlin",
-                "2026-01-01T00:00:00Z",
-                "2026-01-01T00:00:00Z"
-            ),
-            Some(at)
-        );
-        assert_eq!(
-            next(
-                text,
-                "Europe/Berlin",
-                "2026-07-01T10:00:00Z",
-                "2026-01-01T00:00:00Z"
-            ),
-            None
-        );
+        assert_eq!(next(text, "Europe/Berlin", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), Some(at));
+        assert_eq!(next(text, "Europe/Berlin", "2026-07-01T10:00:00Z", "2026-01-01T00:00:00Z"), None);
     }
 
     #[test]

@@ -17,9 +17,7 @@ pub(super) struct Destination {
 
 impl Destination {
     pub(super) async fn send(&self, message: &Value) -> Result<(), EndpointError> {
-        self.queues
-            .send(&self.url, message.to_string(), BTreeMap::new())
-            .await
+        self.queues.send(&self.url, message.to_string(), BTreeMap::new()).await
     }
 }
 
@@ -117,10 +115,7 @@ mod tests {
     use chrono::TimeDelta;
 
     fn error() -> FunctionError {
-        FunctionError {
-            error_type: "Runtime.ExitError".into(),
-            message: "exit status 1".into(),
-        }
+        FunctionError { error_type: "Runtime.ExitError".into(), message: "exit status 1".into() }
     }
 
     #[test]
@@ -137,29 +132,12 @@ mod tests {
         let mut lanes = Lanes::new(settings, Backoff::of_streams(1));
         for sequence in ["800", "801"] {
             let created = now - TimeDelta::seconds(30);
-            lanes.push(
-                Record {
-                    sequence: sequence.into(),
-                    item: 1,
-                    created,
-                    json: "{}".into(),
-                },
-                now,
-            );
+            lanes.push(Record { sequence: sequence.into(), item: 1, created, json: "{}".into() }, now);
         }
         lanes.start(now);
-        lanes.invoked(
-            0,
-            Verdict::Failed(Failure {
-                error: Some(error()),
-                message: String::new(),
-            }),
-            now,
-        );
+        lanes.invoked(0, Verdict::Failed(Failure { error: Some(error()), message: String::new() }), now);
         let steps = lanes.start(now);
-        let [Step::Discard { batch, condition, .. }] = &steps[..] else {
-            panic!("{steps:?}")
-        };
+        let [Step::Discard { batch, condition, .. }] = &steps[..] else { panic!("{steps:?}") };
         let mut message = stream_failure(batch, *condition, "arn:f", "arn:stream", "shard-1", now);
         assert!(message["requestContext"]["requestId"].take().is_string());
         assert_eq!(

@@ -28,11 +28,7 @@ impl Filters {
         if patterns.len() > MOST_PATTERNS {
             return Err(FilterError::TooMany(patterns.len()));
         }
-        patterns
-            .iter()
-            .map(|pattern| node(pattern, "$"))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        patterns.iter().map(|pattern| node(pattern, "$")).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether an event passes: any pattern matches, or there is none.
@@ -50,10 +46,7 @@ impl Filters {
 #[derive(Clone, Debug)]
 enum Node {
     /// Every field matches, and so does one alternative of each `$or`.
-    Object {
-        fields: Vec<(String, Node)>,
-        either: Vec<Vec<Node>>,
-    },
+    Object { fields: Vec<(String, Node)>, either: Vec<Vec<Node>> },
     /// Any rule matches the value.
     Leaf(Vec<Rule>),
 }
@@ -79,21 +72,16 @@ enum Comparison {
 }
 
 fn problem(at: &str, problem: &'static str) -> FilterError {
-    FilterError::Pattern {
-        at: at.to_owned(),
-        problem,
-    }
+    FilterError::Pattern { at: at.to_owned(), problem }
 }
 
 fn node(pattern: &Value, at: &str) -> Result<Node, FilterError> {
     match pattern {
         Value::Object(fields) => object(fields, at),
         Value::Array(rules) if rules.is_empty() => Err(problem(at, "an empty list matches nothing")),
-        Value::Array(rules) => rules
-            .iter()
-            .map(|value| rule(value, at))
-            .collect::<Result<_, _>>()
-            .map(Node::Leaf),
+        Value::Array(rules) => {
+            rules.iter().map(|value| rule(value, at)).collect::<Result<_, _>>().map(Node::Leaf)
+        }
         _ => Err(problem(at, "values must stand in a list")),
     }
 }
@@ -104,12 +92,7 @@ fn object(pattern: &Map<String, Value>, at: &str) -> Result<Node, FilterError> {
         let here = format!("{at}.{key}");
         match value {
             Value::Array(alternatives) if key == "$or" => {
-                either.push(
-                    alternatives
-                        .iter()
-                        .map(|each| node(each, &here))
-                        .collect::<Result<_, _>>()?,
-                );
+                either.push(alternatives.iter().map(|each| node(each, &here)).collect::<Result<_, _>>()?);
             }
             _ => fields.push((key.clone(), node(value, &here)?)),
         }
@@ -134,11 +117,9 @@ fn rule(value: &Value, at: &str) -> Result<Rule, FilterError> {
         ("equals-ignore-case", Value::String(text)) => Ok(Rule::EqualsIgnoreCase(text.to_lowercase())),
         ("exists", Value::Bool(exists)) => Ok(Rule::Exists(*exists)),
         ("numeric", Value::Array(parts)) => numeric(parts, at),
-        ("anything-but", Value::Array(values)) => values
-            .iter()
-            .map(|value| rule(value, at))
-            .collect::<Result<_, _>>()
-            .map(Rule::AnythingBut),
+        ("anything-but", Value::Array(values)) => {
+            values.iter().map(|value| rule(value, at)).collect::<Result<_, _>>().map(Rule::AnythingBut)
+        }
         ("anything-but", other) => Ok(Rule::AnythingBut(vec![rule(other, at)?])),
         ("prefix" | "suffix" | "equals-ignore-case" | "exists" | "numeric", _) => {
             Err(problem(at, "the operator's value has the wrong type"))
@@ -149,10 +130,7 @@ fn rule(value: &Value, at: &str) -> Result<Rule, FilterError> {
 
 fn numeric(parts: &[Value], at: &str) -> Result<Rule, FilterError> {
     if parts.is_empty() || parts.len() > 4 || !parts.len().is_multiple_of(2) {
-        return Err(problem(
-            at,
-            "numeric takes one or two pairs of comparison and number",
-        ));
+        return Err(problem(at, "numeric takes one or two pairs of comparison and number"));
     }
     let comparisons = parts.chunks(2).map(|pair| {
         let comparison = match pair[0].as_str() {
@@ -163,9 +141,7 @@ fn numeric(parts: &[Value], at: &str) -> Result<Rule, FilterError> {
             Some(">=") => Comparison::GreaterOrEqual,
             _ => return Err(problem(at, "numeric knows =, <, <=, > and >=")),
         };
-        let number = pair[1]
-            .as_f64()
-            .ok_or_else(|| problem(at, "numeric compares with numbers"))?;
+        let number = pair[1].as_f64().ok_or_else(|| problem(at, "numeric compares with numbers"))?;
         Ok((comparison, number))
     });
     comparisons.collect::<Result<_, _>>().map(Rule::Numeric)
@@ -182,9 +158,7 @@ impl Node {
             (Self::Object { fields, either }, _) => {
                 let under = |key: &str| value.and_then(|value| value.get(key));
                 fields.iter().all(|(key, node)| node.matches(under(key)))
-                    && either
-                        .iter()
-                        .all(|alternatives| alternatives.iter().any(|node| node.matches(value)))
+                    && either.iter().all(|alternatives| alternatives.iter().any(|node| node.matches(value)))
             }
             (Self::Leaf(rules), Some(Value::Array(elements))) => {
                 rules.iter().any(|rule| rule.matches_list(elements))
@@ -207,9 +181,9 @@ impl Rule {
         match self {
             // `exists` looks at leaves only: an object is none.
             Self::Exists(exists) => *exists == value.is_some_and(|value| !value.is_object()),
-            Self::Equals(Value::Number(wanted)) => value
-                .and_then(Value::as_f64)
-                .is_some_and(|number| Some(number) == wanted.as_f64()),
+            Self::Equals(Value::Number(wanted)) => {
+                value.and_then(Value::as_f64).is_some_and(|number| Some(number) == wanted.as_f64())
+            }
             Self::Equals(wanted) => value == Some(wanted),
             Self::EqualsIgnoreCase(wanted) => text.is_some_and(|text| text.to_lowercase() == *wanted),
             Self::Prefix(prefix) => text.is_some_and(|text| text.starts_with(prefix.as_str())),
@@ -218,9 +192,7 @@ impl Rule {
                 value.is_some_and(|value| !value.is_object()) && !rules.iter().any(|rule| rule.matches(value))
             }
             Self::Numeric(comparisons) => value.and_then(Value::as_f64).is_some_and(|number| {
-                comparisons
-                    .iter()
-                    .all(|(comparison, other)| comparison.holds(number, *other))
+                comparisons.iter().all(|(comparison, other)| comparison.holds(number, *other))
             }),
         }
     }
@@ -274,17 +246,9 @@ mod tests {
             (json!([true]), json!(true), json!(false)),
             (json!([{"prefix": "ab"}]), json!("abc"), json!("cab")),
             (json!([{"suffix": ".png"}]), json!("a.png"), json!("png.")),
-            (
-                json!([{"equals-ignore-case": "HeLLo"}]),
-                json!("hello"),
-                json!("hell"),
-            ),
+            (json!([{"equals-ignore-case": "HeLLo"}]), json!("hello"), json!("hell")),
             (json!([{"anything-but": ["a", "b"]}]), json!("c"), json!("a")),
-            (
-                json!([{"anything-but": {"prefix": "a"}}]),
-                json!("ba"),
-                json!("ab"),
-            ),
+            (json!([{"anything-but": {"prefix": "a"}}]), json!("ba"), json!("ab")),
             (json!([{"numeric": [">", 1, "<=", 5]}]), json!(5), json!(1)),
             (json!([{"numeric": ["=", 2]}]), json!(2), json!("2")),
             (json!([{"exists": true}]), json!(0), json!({"not": "a leaf"})),
@@ -328,9 +292,6 @@ mod tests {
         ] {
             assert!(Filters::new(std::slice::from_ref(&pattern)).is_err(), "{pattern}");
         }
-        assert_eq!(
-            Filters::new(&vec![json!({}); 6]).unwrap_err(),
-            FilterError::TooMany(6)
-        );
+        assert_eq!(Filters::new(&vec![json!({}); 6]).unwrap_err(), FilterError::TooMany(6));
     }
 }

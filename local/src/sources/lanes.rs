@@ -62,11 +62,7 @@ impl Batch {
 
     /// Cuts off everything from `at` on, as a batch of its own with the same history.
     fn split_off(&mut self, at: usize) -> Self {
-        Self {
-            entries: self.entries.split_off(at),
-            failure: self.failure.clone(),
-            ..*self
-        }
+        Self { entries: self.entries.split_off(at), failure: self.failure.clone(), ..*self }
     }
 }
 
@@ -80,15 +76,8 @@ pub(super) enum Condition {
 /// The next thing to do for a lane; its end is reported back with the lane's number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    Invoke {
-        lane: usize,
-        batch: Batch,
-    },
-    Discard {
-        lane: usize,
-        batch: Batch,
-        condition: Condition,
-    },
+    Invoke { lane: usize, batch: Batch },
+    Discard { lane: usize, batch: Batch, condition: Condition },
 }
 
 /// What an outcome means for a batch of `size` records.
@@ -115,19 +104,9 @@ enum Rest {
 
 /// The rules themselves.
 fn decide(size: usize, failures: u32, verdict: &Verdict, settings: &Settings) -> Decision {
-    let exhausted = settings
-        .maximum_retry_attempts
-        .is_some_and(|most| failures >= most);
-    let counted = if exhausted {
-        Rest::GiveUp
-    } else {
-        Rest::Later { counts: true }
-    };
-    let whole = if settings.bisect && size > 1 {
-        Rest::Halves(size / 2)
-    } else {
-        counted
-    };
+    let exhausted = settings.maximum_retry_attempts.is_some_and(|most| failures >= most);
+    let counted = if exhausted { Rest::GiveUp } else { Rest::Later { counts: true } };
+    let whole = if settings.bisect && size > 1 { Rest::Halves(size / 2) } else { counted };
     let (settled, rest) = match verdict {
         Verdict::Succeeded => (size, Rest::Nothing),
         Verdict::Throttled => (0, Rest::Later { counts: false }),
@@ -194,11 +173,7 @@ impl Lanes {
     /// How many more records may be pushed.
     pub(super) fn room(&self) -> usize {
         let most = (self.settings.batch_size * self.lanes.len() * 2).clamp(1_000, MOST_RECORDS);
-        if self.open_bytes >= MOST_BYTES {
-            0
-        } else {
-            most.saturating_sub(self.open.len())
-        }
+        if self.open_bytes >= MOST_BYTES { 0 } else { most.saturating_sub(self.open.len()) }
     }
 
     /// Takes the next record of the shard.
@@ -265,17 +240,12 @@ impl Lanes {
     pub(super) fn start(&mut self, now: DateTime<Utc>) -> Vec<Step> {
         let (settings, ended) = (&self.settings, self.ended);
         let lanes = self.lanes.iter_mut().enumerate();
-        lanes
-            .filter_map(|(number, lane)| lane.start(number, settings, ended, now))
-            .collect()
+        lanes.filter_map(|(number, lane)| lane.start(number, settings, ended, now)).collect()
     }
 
     /// When `start` has something to do, if nothing else happens: a moment passed already, or one to come.
     pub(super) fn due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.lanes
-            .iter()
-            .filter_map(|lane| lane.due(&self.settings, self.ended, now))
-            .min()
+        self.lanes.iter().filter_map(|lane| lane.due(&self.settings, self.ended, now)).min()
     }
 
     /// Takes the verdict on the batch that `lane` was running.
@@ -284,9 +254,7 @@ impl Lanes {
             return;
         };
         let decision = decide(batch.entries.len(), batch.failures, &verdict, &self.settings);
-        batch.invocations = batch
-            .invocations
-            .saturating_add(u32::from(verdict != Verdict::Throttled));
+        batch.invocations = batch.invocations.saturating_add(u32::from(verdict != Verdict::Throttled));
         if let Verdict::Failed(failure) = verdict {
             batch.failure = Some(failure);
         }
@@ -345,11 +313,7 @@ impl Lane {
         let since = self.since?;
         let full =
             self.waiting.len() >= settings.batch_size || self.waiting_bytes + ENVELOPE >= PAYLOAD_LIMIT;
-        Some(if ended || full {
-            since
-        } else {
-            since + settings.window
-        })
+        Some(if ended || full { since } else { since + settings.window })
     }
 
     fn start(&mut self, number: usize, settings: &Settings, ended: bool, now: DateTime<Utc>) -> Option<Step> {
@@ -360,10 +324,7 @@ impl Lane {
         if let Some((batch, condition)) = self.lost.take() {
             return Some(self.discard(number, batch, condition));
         }
-        let mut batch = self
-            .pending
-            .pop_front()
-            .unwrap_or_else(|| self.form(settings, now));
+        let mut batch = self.pending.pop_front().unwrap_or_else(|| self.form(settings, now));
         let too_old = |entry: &Entry| now - entry.record.created > settings.maximum_record_age;
         let aged = batch.entries.iter().take_while(|entry| too_old(entry)).count();
         if aged > 0 {
@@ -379,11 +340,7 @@ impl Lane {
 
     fn discard(&mut self, lane: usize, batch: Batch, condition: Condition) -> Step {
         self.running = Some(batch.clone());
-        Step::Discard {
-            lane,
-            batch,
-            condition,
-        }
+        Step::Discard { lane, batch, condition }
     }
 
     /// Takes a batch off the waiting records: as many as the batch size and the payload limit allow, at least one.

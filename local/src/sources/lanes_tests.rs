@@ -36,21 +36,12 @@ fn lanes(settings: Settings, records: u64) -> Lanes {
 }
 
 fn error() -> Verdict {
-    let error = FunctionError {
-        error_type: "E".into(),
-        message: "m".into(),
-    };
-    Verdict::Failed(Failure {
-        error: Some(error),
-        message: "E: m".into(),
-    })
+    let error = FunctionError { error_type: "E".into(), message: "m".into() };
+    Verdict::Failed(Failure { error: Some(error), message: "E: m".into() })
 }
 
 fn sequences(batch: &Batch) -> Vec<u64> {
-    batch
-        .records()
-        .map(|record| record.sequence.parse().unwrap())
-        .collect()
+    batch.records().map(|record| record.sequence.parse().unwrap()).collect()
 }
 
 /// Starts the only step there is, moving on to when it is due.
@@ -62,35 +53,20 @@ fn only(lanes: &mut Lanes, now: &mut DateTime<Utc>) -> Step {
 }
 
 fn invoke(lanes: &mut Lanes, now: &mut DateTime<Utc>, verdict: Verdict) -> Vec<u64> {
-    let Step::Invoke { lane, batch } = only(lanes, now) else {
-        panic!("expected an invocation")
-    };
+    let Step::Invoke { lane, batch } = only(lanes, now) else { panic!("expected an invocation") };
     lanes.invoked(lane, verdict, *now);
     sequences(&batch)
 }
 
 fn discard(lanes: &mut Lanes, now: &mut DateTime<Utc>) -> (Vec<u64>, Condition, u32) {
-    let Step::Discard {
-        lane,
-        batch,
-        condition,
-    } = only(lanes, now)
-    else {
-        panic!("expected a discard")
-    };
+    let Step::Discard { lane, batch, condition } = only(lanes, now) else { panic!("expected a discard") };
     lanes.discarded(lane, condition, true, *now);
     (sequences(&batch), condition, batch.invocations)
 }
 
 #[test]
 fn a_batch_holds_no_more_than_the_batch_size() {
-    let mut lanes = lanes(
-        Settings {
-            batch_size: 2,
-            ..settings()
-        },
-        5,
-    );
+    let mut lanes = lanes(Settings { batch_size: 2, ..settings() }, 5);
     let now = &mut start_of_time();
     assert_eq!(invoke(&mut lanes, now, Verdict::Succeeded), [0, 1]);
     assert_eq!(invoke(&mut lanes, now, Verdict::Succeeded), [2, 3]);
@@ -104,13 +80,7 @@ fn a_batch_is_cut_before_six_megabytes() {
     let mut lanes = Lanes::new(settings(), Backoff::of_streams(1));
     for number in 0..3 {
         let json = "x".repeat(PAYLOAD_LIMIT / 2 - 100);
-        lanes.push(
-            Record {
-                json,
-                ..record(number, number)
-            },
-            start_of_time(),
-        );
+        lanes.push(Record { json, ..record(number, number) }, start_of_time());
     }
     let now = &mut start_of_time();
     assert_eq!(invoke(&mut lanes, now, Verdict::Succeeded), [0, 1]);
@@ -120,14 +90,7 @@ fn a_batch_is_cut_before_six_megabytes() {
 #[test]
 fn a_window_is_waited_for_unless_the_batch_is_full() {
     let window = TimeDelta::seconds(10);
-    let mut lanes = lanes(
-        Settings {
-            batch_size: 3,
-            window,
-            ..settings()
-        },
-        2,
-    );
+    let mut lanes = lanes(Settings { batch_size: 3, window, ..settings() }, 2);
     assert!(lanes.start(start_of_time()).is_empty());
     assert_eq!(lanes.due(start_of_time()), Some(start_of_time() + window));
     lanes.push(record(2, 2), start_of_time());
@@ -136,13 +99,7 @@ fn a_window_is_waited_for_unless_the_batch_is_full() {
 
 #[test]
 fn a_closed_shard_does_not_wait_for_its_window() {
-    let mut lanes = lanes(
-        Settings {
-            window: TimeDelta::seconds(300),
-            ..settings()
-        },
-        2,
-    );
+    let mut lanes = lanes(Settings { window: TimeDelta::seconds(300), ..settings() }, 2);
     lanes.end();
     assert_eq!(lanes.start(start_of_time()).len(), 1);
 }
@@ -151,10 +108,7 @@ fn a_closed_shard_does_not_wait_for_its_window() {
 fn the_lowest_sequence_number_returned_is_the_checkpoint() {
     let mut lanes = lanes(settings(), 5);
     let now = &mut start_of_time();
-    assert_eq!(
-        invoke(&mut lanes, now, Verdict::Partly(vec![2, 4])),
-        [0, 1, 2, 3, 4]
-    );
+    assert_eq!(invoke(&mut lanes, now, Verdict::Partly(vec![2, 4])), [0, 1, 2, 3, 4]);
     assert_eq!(lanes.checkpoint(), Some("1"));
     // Everything from it on is tried again, also what succeeded.
     assert_eq!(invoke(&mut lanes, now, Verdict::Succeeded), [2, 3, 4]);
@@ -162,38 +116,20 @@ fn the_lowest_sequence_number_returned_is_the_checkpoint() {
 
 #[test]
 fn an_error_is_retried_with_backoff_until_the_attempts_are_used_up() {
-    let mut lanes = lanes(
-        Settings {
-            maximum_retry_attempts: Some(2),
-            ..settings()
-        },
-        2,
-    );
+    let mut lanes = lanes(Settings { maximum_retry_attempts: Some(2), ..settings() }, 2);
     let now = &mut start_of_time();
     assert_eq!(invoke(&mut lanes, now, error()), [0, 1]);
-    assert!(
-        lanes.start(*now).is_empty(),
-        "a failed batch is not tried again at once"
-    );
+    assert!(lanes.start(*now).is_empty(), "a failed batch is not tried again at once");
     assert_eq!(invoke(&mut lanes, now, error()), [0, 1]);
     assert_eq!(invoke(&mut lanes, now, error()), [0, 1]);
     assert!(*now > start_of_time());
-    assert_eq!(
-        discard(&mut lanes, now),
-        (vec![0, 1], Condition::RetryAttemptsExhausted, 3)
-    );
+    assert_eq!(discard(&mut lanes, now), (vec![0, 1], Condition::RetryAttemptsExhausted, 3));
     assert_eq!(lanes.checkpoint(), Some("1"));
 }
 
 #[test]
 fn no_attempts_means_one_invocation() {
-    let mut lanes = lanes(
-        Settings {
-            maximum_retry_attempts: Some(0),
-            ..settings()
-        },
-        1,
-    );
+    let mut lanes = lanes(Settings { maximum_retry_attempts: Some(0), ..settings() }, 1);
     let now = &mut start_of_time();
     invoke(&mut lanes, now, error());
     assert_eq!(discard(&mut lanes, now).2, 1);
@@ -201,14 +137,7 @@ fn no_attempts_means_one_invocation() {
 
 #[test]
 fn bisecting_isolates_a_poison_record_without_using_up_attempts() {
-    let mut lanes = lanes(
-        Settings {
-            bisect: true,
-            maximum_retry_attempts: Some(0),
-            ..settings()
-        },
-        8,
-    );
+    let mut lanes = lanes(Settings { bisect: true, maximum_retry_attempts: Some(0), ..settings() }, 8);
     let now = &mut start_of_time();
     let mut passed = Vec::new();
     let mut lost = Vec::new();
@@ -222,11 +151,7 @@ fn bisecting_isolates_a_poison_record_without_using_up_attempts() {
                 passed.extend(sequences(&batch));
                 lanes.invoked(lane, Verdict::Succeeded, *now);
             }
-            Step::Discard {
-                lane,
-                batch,
-                condition,
-            } => {
+            Step::Discard { lane, batch, condition } => {
                 lost.extend(sequences(&batch));
                 lanes.discarded(lane, condition, true, *now);
             }
@@ -239,14 +164,7 @@ fn bisecting_isolates_a_poison_record_without_using_up_attempts() {
 
 #[test]
 fn with_bisect_a_partial_response_splits_at_the_returned_record() {
-    let mut lanes = lanes(
-        Settings {
-            bisect: true,
-            maximum_retry_attempts: Some(0),
-            ..settings()
-        },
-        4,
-    );
+    let mut lanes = lanes(Settings { bisect: true, maximum_retry_attempts: Some(0), ..settings() }, 4);
     let now = &mut start_of_time();
     invoke(&mut lanes, now, Verdict::Partly(vec![1]));
     assert_eq!(lanes.checkpoint(), Some("0"));
@@ -258,13 +176,7 @@ fn with_bisect_a_partial_response_splits_at_the_returned_record() {
 
 #[test]
 fn a_throttle_uses_up_no_attempt() {
-    let mut lanes = lanes(
-        Settings {
-            maximum_retry_attempts: Some(0),
-            ..settings()
-        },
-        1,
-    );
+    let mut lanes = lanes(Settings { maximum_retry_attempts: Some(0), ..settings() }, 1);
     let now = &mut start_of_time();
     for _ in 0..20 {
         invoke(&mut lanes, now, Verdict::Throttled);
@@ -275,42 +187,22 @@ fn a_throttle_uses_up_no_attempt() {
 #[test]
 fn records_that_grew_too_old_are_given_up_and_younger_ones_are_not() {
     let mut lanes = Lanes::new(
-        Settings {
-            maximum_record_age: TimeDelta::seconds(60),
-            ..settings()
-        },
+        Settings { maximum_record_age: TimeDelta::seconds(60), ..settings() },
         Backoff::of_streams(1),
     );
     let now = &mut (start_of_time() + TimeDelta::seconds(61));
     lanes.push(record(0, 0), *now);
-    lanes.push(
-        Record {
-            created: *now,
-            ..record(1, 1)
-        },
-        *now,
-    );
-    assert_eq!(
-        discard(&mut lanes, now),
-        (vec![0], Condition::RecordAgeExceeded, 0)
-    );
+    lanes.push(Record { created: *now, ..record(1, 1) }, *now);
+    assert_eq!(discard(&mut lanes, now), (vec![0], Condition::RecordAgeExceeded, 0));
     assert_eq!(invoke(&mut lanes, now, Verdict::Succeeded), [1]);
 }
 
 #[test]
 fn a_destination_that_does_not_answer_holds_the_checkpoint() {
-    let mut lanes = lanes(
-        Settings {
-            maximum_retry_attempts: Some(0),
-            ..settings()
-        },
-        1,
-    );
+    let mut lanes = lanes(Settings { maximum_retry_attempts: Some(0), ..settings() }, 1);
     let now = &mut start_of_time();
     invoke(&mut lanes, now, error());
-    let Step::Discard { lane, condition, .. } = only(&mut lanes, now) else {
-        panic!()
-    };
+    let Step::Discard { lane, condition, .. } = only(&mut lanes, now) else { panic!() };
     lanes.discarded(lane, condition, false, *now);
     assert_eq!(lanes.checkpoint(), None);
     assert_eq!(discard(&mut lanes, now).0, [0]);
@@ -328,21 +220,11 @@ fn skipped_records_are_checkpointed_once_those_before_them_are_settled() {
 
 #[test]
 fn lanes_run_side_by_side() {
-    let mut lanes = lanes(
-        Settings {
-            lanes: 4,
-            ..settings()
-        },
-        8,
-    );
+    let mut lanes = lanes(Settings { lanes: 4, ..settings() }, 8);
     let steps = lanes.start(start_of_time());
     assert_eq!(steps.len(), 4);
     lanes.invoked(1, Verdict::Succeeded, start_of_time());
-    assert_eq!(
-        lanes.checkpoint(),
-        None,
-        "record 0 is in another lane and not settled"
-    );
+    assert_eq!(lanes.checkpoint(), None, "record 0 is in another lane and not settled");
 }
 
 /// One thing that happens to a running batch.

@@ -132,10 +132,7 @@ impl Sources {
     pub fn status(&self) -> Vec<SourceStatus> {
         let streams = self.streams.iter().map(|mapping| mapping.meter.status());
         let queues = self.queues.iter().map(|mapping| mapping.meter.status());
-        streams
-            .chain(queues)
-            .chain([self.asynchronous.meter.status()])
-            .collect()
+        streams.chain(queues).chain([self.asynchronous.meter.status()]).collect()
     }
 
     /// Whether nothing is in flight and nothing is queued that could run now. Asks every endpoint: a read of each shard gives

@@ -44,9 +44,7 @@ fn attributes(message: &Message) -> Map<String, Value> {
 /// The record that filters look at: a body that is a JSON object is one (Lambda developer guide, "Properly filtering
 /// Amazon SQS messages"); any other stays text.
 pub(super) fn filtered(mut record: Value) -> Value {
-    let body = record["body"]
-        .as_str()
-        .and_then(|text| serde_json::from_str::<Map<_, _>>(text).ok());
+    let body = record["body"].as_str().and_then(|text| serde_json::from_str::<Map<_, _>>(text).ok());
     if let Some(body) = body {
         record["body"] = Value::Object(body);
     }
@@ -70,11 +68,7 @@ mod tests {
             attributes: BTreeMap::from([("ApproximateReceiveCount".into(), "1".into())]),
             message_attributes: BTreeMap::from([(
                 "trace".into(),
-                MessageAttribute {
-                    data_type: "Binary".into(),
-                    string: None,
-                    binary: Some(vec![1]),
-                },
+                MessageAttribute { data_type: "Binary".into(), string: None, binary: Some(vec![1]) },
             )]),
         }
     }
@@ -96,9 +90,7 @@ mod tests {
     #[test]
     fn filters_see_into_a_json_body_and_only_into_one() {
         let passes = |pattern: Value, body: &str| {
-            Filters::new(&[pattern])
-                .unwrap()
-                .pass(&filtered(record(&message(body), "arn:aws:sqs:r:1:q")))
+            Filters::new(&[pattern]).unwrap().pass(&filtered(record(&message(body), "arn:aws:sqs:r:1:q")))
         };
         assert!(passes(json!({"body": {"kind": ["a"]}}), r#"{"kind":"a"}"#));
         assert!(!passes(json!({"body": {"kind": ["a"]}}), "a"));

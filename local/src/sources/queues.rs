@@ -58,10 +58,7 @@ pub(super) struct Mapping {
 
 /// `MaximumConcurrency` of a mapping, or where AWS starts.
 pub(super) fn concurrency(maximum: Option<u32>) -> usize {
-    maximum
-        .and_then(|most| usize::try_from(most).ok())
-        .unwrap_or(DEFAULT_CONCURRENCY)
-        .clamp(1, 1_000)
+    maximum.and_then(|most| usize::try_from(most).ok()).unwrap_or(DEFAULT_CONCURRENCY).clamp(1, 1_000)
 }
 
 /// A message with its record in the event.
@@ -83,24 +80,13 @@ struct Settlement {
 /// The rule itself: what the function did not fail is deleted, what it failed is left to its visibility timeout.
 fn settle(size: usize, verdict: &Verdict) -> Settlement {
     match verdict {
-        Verdict::Succeeded => Settlement {
-            delete: (0..size).collect(),
-            ..Settlement::default()
-        },
+        Verdict::Succeeded => Settlement { delete: (0..size).collect(), ..Settlement::default() },
         Verdict::Partly(failed) => {
-            let delete = (0..size)
-                .filter(|place| failed.binary_search(place).is_err())
-                .collect();
-            Settlement {
-                delete,
-                ..Settlement::default()
-            }
+            let delete = (0..size).filter(|place| failed.binary_search(place).is_err()).collect();
+            Settlement { delete, ..Settlement::default() }
         }
         Verdict::Failed(_) => Settlement::default(),
-        Verdict::Throttled => Settlement {
-            release: (0..size).collect(),
-            ..Settlement::default()
-        },
+        Verdict::Throttled => Settlement { release: (0..size).collect(), ..Settlement::default() },
     }
 }
 
@@ -129,10 +115,7 @@ impl Mapping {
         if gathered > 0 && due.is_none_or(|due| due <= self.clock.now()) {
             return false;
         }
-        self.queues
-            .visible(&self.url)
-            .await
-            .is_ok_and(|visible| visible == 0)
+        self.queues.visible(&self.url).await.is_ok_and(|visible| visible == 0)
     }
 
     async fn process(self: Arc<Self>, batch: Vec<Held>, mut backoff: Backoff) {
@@ -168,10 +151,8 @@ impl Mapping {
         let payload = Bytes::from(payload);
         let mut tries = 0;
         loop {
-            let outcome = self
-                .invoke
-                .invoke(&self.function, payload.clone(), Source::Queue, batch.len())
-                .await;
+            let outcome =
+                self.invoke.invoke(&self.function, payload.clone(), Source::Queue, batch.len()).await;
             tries += 1;
             let stopping = *self.stop.borrow();
             if outcome != Outcome::Throttled || tries >= TRIES_WHEN_THROTTLED || stopping {
@@ -185,8 +166,7 @@ impl Mapping {
         for some in handles.chunks(CALL_LIMIT) {
             let call = || self.queues.delete(&self.url, some);
             if let Err(reason) = self.insist(call).await {
-                self.meter
-                    .troubled(&format!("processed messages could not be deleted: {reason}"));
+                self.meter.troubled(&format!("processed messages could not be deleted: {reason}"));
             }
         }
     }
@@ -198,10 +178,7 @@ impl Mapping {
             return;
         }
         let throttles = self.throttles.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let seconds = backoff
-            .delay(throttles.saturating_add(1))
-            .num_seconds()
-            .clamp(1, 30);
+        let seconds = backoff.delay(throttles.saturating_add(1)).num_seconds().clamp(1, 30);
         let seconds = u32::try_from(seconds).unwrap_or(1);
         for some in handles.chunks(CALL_LIMIT) {
             // Where this fails the visibility timeout gives them back.
@@ -281,16 +258,10 @@ impl Poller {
     async fn take(&mut self, permit: &mut Option<OwnedSemaphorePermit>) -> bool {
         let mapping = self.mapping.clone();
         let room = mapping.batch_size.saturating_sub(self.held.len()).min(CALL_LIMIT);
-        let waits = self
-            .not_before
-            .is_some_and(|not_before| not_before > mapping.clock.now());
+        let waits = self.not_before.is_some_and(|not_before| not_before > mapping.clock.now());
         // Held until what was received is counted as gathered or as in flight.
         let taking = mapping.activity.taking().await;
-        let wait = if mapping.changes.is_some() || !self.held.is_empty() {
-            0
-        } else {
-            WAIT_WITHOUT_HINTS
-        };
+        let wait = if mapping.changes.is_some() || !self.held.is_empty() { 0 } else { WAIT_WITHOUT_HINTS };
         let mut found = false;
         let mut unwanted = Vec::new();
         if room > 0 && !waits {
@@ -310,8 +281,7 @@ impl Poller {
                 mapping.seed ^ self.batches,
             );
             let busy = mapping.activity.begin();
-            self.running
-                .spawn(process(mapping.clone(), batch, backoff, permit.take(), busy));
+            self.running.spawn(process(mapping.clone(), batch, backoff, permit.take(), busy));
         }
         *lock(&mapping.gathered) = (self.held.len(), self.due());
         mapping.meter.holds(self.held.len(), self.due());
@@ -336,11 +306,7 @@ impl Poller {
                 continue;
             }
             self.since.get_or_insert_with(|| self.mapping.clock.now());
-            self.held.push(Held {
-                id: message.id,
-                receipt_handle: message.receipt_handle,
-                json,
-            });
+            self.held.push(Held { id: message.id, receipt_handle: message.receipt_handle, json });
         }
         unwanted
     }
@@ -373,12 +339,7 @@ impl Poller {
     async fn give_back(&mut self) {
         let handles: Vec<String> = self.held.drain(..).map(|held| held.receipt_handle).collect();
         for some in handles.chunks(CALL_LIMIT) {
-            if let Err(error) = self
-                .mapping
-                .queues
-                .change_visibility(&self.mapping.url, some, 0)
-                .await
-            {
+            if let Err(error) = self.mapping.queues.change_visibility(&self.mapping.url, some, 0).await {
                 self.mapping.meter.troubled(&error.to_string());
             }
         }

@@ -55,9 +55,7 @@ async fn a_throttled_batch_is_tried_again_and_then_given_back() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), given_back)
-        .await
-        .unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), given_back).await.unwrap();
     assert_eq!(lock(&world.function.events).len(), TRIES_WHEN_THROTTLED as usize);
     assert!(deleted(&world).is_empty());
     sources.shutdown().await;
@@ -77,14 +75,7 @@ async fn a_window_gathers_until_it_ends_on_the_clock() {
     assert!(lock(&world.function.events).is_empty());
     assert!(sources.next_due().unwrap() > world.clock.now());
     drain(&sources, Some(&world.clock)).await;
-    assert_eq!(
-        world
-            .batches("/messageId")
-            .iter()
-            .map(Vec::len)
-            .collect::<Vec<_>>(),
-        [12]
-    );
+    assert_eq!(world.batches("/messageId").iter().map(Vec::len).collect::<Vec<_>>(), [12]);
     assert_eq!(deleted(&world).len(), 12);
     sources.shutdown().await;
 }
@@ -123,14 +114,7 @@ async fn a_batch_is_cut_before_six_megabytes() {
     }
     let sources = world.start();
     drain(&sources, None).await;
-    assert_eq!(
-        world
-            .batches("/messageId")
-            .iter()
-            .map(Vec::len)
-            .collect::<Vec<_>>(),
-        [5, 3]
-    );
+    assert_eq!(world.batches("/messageId").iter().map(Vec::len).collect::<Vec<_>>(), [5, 3]);
     sources.shutdown().await;
 }
 
@@ -141,19 +125,13 @@ async fn stopping_gives_gathered_messages_back() {
     let sources = world.start();
     drain(&sources, None).await;
     sources.shutdown().await;
-    assert_eq!(
-        world.queues.with("jobs", |queue| queue.given_back.clone()),
-        [("r-a".to_owned(), 0)]
-    );
+    assert_eq!(world.queues.with("jobs", |queue| queue.given_back.clone()), [("r-a".to_owned(), 0)]);
     assert!(lock(&world.function.events).is_empty());
 }
 
 #[test]
 fn failures_and_throttles_delete_nothing() {
-    let failed = Verdict::Failed(Failure {
-        error: None,
-        message: String::new(),
-    });
+    let failed = Verdict::Failed(Failure { error: None, message: String::new() });
     assert_eq!(settle(3, &failed), Settlement::default());
     assert_eq!(settle(2, &Verdict::Throttled).release, [0, 1]);
     assert_eq!(concurrency(None), DEFAULT_CONCURRENCY);

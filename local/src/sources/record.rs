@@ -20,15 +20,9 @@ impl Record {
     /// Reads a record in Lambda's shape. `None` without a sequence number: such a record could not be checkpointed.
     pub(super) fn new(event: &Value, now: DateTime<Utc>) -> Option<Self> {
         let change = event.get("dynamodb")?;
-        let sequence = change
-            .get("SequenceNumber")?
-            .as_str()
-            .filter(|sequence| !sequence.is_empty())?;
+        let sequence = change.get("SequenceNumber")?.as_str().filter(|sequence| !sequence.is_empty())?;
         let created = change.get("ApproximateCreationDateTime").and_then(Value::as_f64);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "whole seconds are enough for an age"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "whole seconds are enough for an age")]
         let created = created.and_then(|seconds| DateTime::from_timestamp(seconds as i64, 0));
         let mut hasher = DefaultHasher::new();
         // Maps of `serde_json` are sorted, so the text is the same for the same key.

@@ -34,10 +34,7 @@ pub(super) fn judge(outcome: Outcome, report: bool, identifiers: &[&str]) -> Ver
         Outcome::Throttled => return Verdict::Throttled,
         Outcome::FunctionError(error) => {
             let message = format!("{}: {}", error.error_type, error.message);
-            return Verdict::Failed(Failure {
-                error: Some(error),
-                message,
-            });
+            return Verdict::Failed(Failure { error: Some(error), message });
         }
         Outcome::Response(_) if !report => return Verdict::Succeeded,
         Outcome::Response(body) => body,
@@ -45,10 +42,7 @@ pub(super) fn judge(outcome: Outcome, report: bool, identifiers: &[&str]) -> Ver
     match failed_places(&body, identifiers) {
         Ok(failed) if failed.is_empty() => Verdict::Succeeded,
         Ok(failed) => Verdict::Partly(failed),
-        Err(reason) => Verdict::Failed(Failure {
-            error: None,
-            message: reason.to_owned(),
-        }),
+        Err(reason) => Verdict::Failed(Failure { error: None, message: reason.to_owned() }),
     }
 }
 
@@ -72,10 +66,7 @@ fn failed_places(body: &[u8], identifiers: &[&str]) -> Result<Vec<usize>, &'stat
     if !named.is_subset(&known) {
         return Err("an itemIdentifier names nothing in the batch");
     }
-    let failed = identifiers
-        .iter()
-        .enumerate()
-        .filter(|(_, identifier)| named.contains(*identifier));
+    let failed = identifiers.iter().enumerate().filter(|(_, identifier)| named.contains(*identifier));
     Ok(failed.map(|(place, _)| place).collect())
 }
 
@@ -95,11 +86,7 @@ mod tests {
     use bytes::Bytes;
 
     fn verdict(body: &str) -> Verdict {
-        judge(
-            Outcome::Response(Bytes::copy_from_slice(body.as_bytes())),
-            true,
-            &["1", "2", "3"],
-        )
+        judge(Outcome::Response(Bytes::copy_from_slice(body.as_bytes())), true, &["1", "2", "3"])
     }
 
     #[test]
@@ -149,10 +136,7 @@ mod tests {
 
     #[test]
     fn errors_and_throttles_are_told_apart() {
-        let error = FunctionError {
-            error_type: "Runtime.ExitError".into(),
-            message: "exit 1".into(),
-        };
+        let error = FunctionError { error_type: "Runtime.ExitError".into(), message: "exit 1".into() };
         let failed = judge(Outcome::FunctionError(error.clone()), true, &["1"]);
         assert!(matches!(failed, Verdict::Failed(Failure { error: Some(e), .. }) if e == error));
         assert_eq!(judge(Outcome::Throttled, true, &["1"]), Verdict::Throttled);

@@ -21,10 +21,7 @@ impl Run<'_> {
         match input {
             Some(input) => input
                 .replace("<aws.scheduler.schedule-arn>", self.schedule_arn)
-                .replace(
-                    "<aws.scheduler.scheduled-time>",
-                    &moment_in_seconds(self.scheduled),
-                )
+                .replace("<aws.scheduler.scheduled-time>", &moment_in_seconds(self.scheduled))
                 .replace("<aws.scheduler.execution-id>", self.execution_id)
                 .replace("<aws.scheduler.attempt-number>", &self.attempt.to_string()),
             None => self.default_event(),
@@ -58,9 +55,7 @@ mod tests {
     fn run() -> Run<'static> {
         Run {
             schedule_arn: "arn:aws:scheduler:eu-west-1:123456789012:schedule/default/nightly",
-            scheduled: DateTime::parse_from_rfc3339("2022-03-22T18:59:43Z")
-                .unwrap()
-                .to_utc(),
+            scheduled: DateTime::parse_from_rfc3339("2022-03-22T18:59:43Z").unwrap().to_utc(),
             execution_id: "e-1",
             attempt: 2,
         }
@@ -82,10 +77,7 @@ mod tests {
     fn without_input_the_detail_is_a_string() {
         let event: Value = serde_json::from_str(&run().payload(None)).unwrap();
         assert_eq!(event["detail"], "{}");
-        assert_eq!(
-            (&event["region"], &event["account"]),
-            (&json!("eu-west-1"), &json!("123456789012"))
-        );
+        assert_eq!((&event["region"], &event["account"]), (&json!("eu-west-1"), &json!("123456789012")));
         assert_eq!(event["time"], "2022-03-22T18:59:43Z");
     }
 }

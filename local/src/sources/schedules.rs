@@ -115,11 +115,7 @@ impl Runner {
         let mut memory = known.unwrap_or_else(|| {
             // A rate begins at once; the others look for what comes.
             let start = now.trunc_subsecs(0);
-            Memory {
-                start,
-                considered: start - TimeDelta::seconds(1),
-                last_run: None,
-            }
+            Memory { start, considered: start - TimeDelta::seconds(1), last_run: None }
         });
         let last = missed(&expression, &memory, now, event_age(&schedule)).pop();
         memory.considered = last.map_or(now, |last| last - TimeDelta::seconds(1));
@@ -172,8 +168,7 @@ impl Runner {
         let memory = lock(&self.memory).clone();
         // Occurrences that are too old will not run.
         let oldest = self.clock.now() - event_age(&self.schedule) - TimeDelta::milliseconds(1);
-        self.expression
-            .next_after(memory.considered.max(oldest), memory.start)
+        self.expression.next_after(memory.considered.max(oldest), memory.start)
     }
 
     /// Whether nothing is due that has not been handed over.
@@ -188,12 +183,7 @@ impl Runner {
             moves.mark_unchanged();
             self.forget_the_future();
             let now = self.clock.now();
-            let due = missed(
-                &self.expression,
-                &lock(&self.memory),
-                now,
-                event_age(&self.schedule),
-            );
+            let due = missed(&self.expression, &lock(&self.memory), now, event_age(&self.schedule));
             for at in due {
                 let execution_id = uuid::Uuid::new_v4().to_string();
                 if !self.hand_over(at, &execution_id, &mut stop).await {
@@ -261,12 +251,7 @@ impl Runner {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let run = Run {
-                schedule_arn: &self.arn,
-                scheduled: at,
-                execution_id,
-                attempt,
-            };
+            let run = Run { schedule_arn: &self.arn, scheduled: at, execution_id, attempt };
             let payload = run.payload(self.schedule.input.as_deref());
             let accepted = self.asynchronous.accept(
                 &self.schedule.function,
@@ -310,18 +295,12 @@ impl Runner {
             ("EXECUTION_ID".to_owned(), run.execution_id.to_owned()),
             ("EXHAUSTED_RETRY_CONDITION".to_owned(), condition.to_owned()),
             ("IS_PAYLOAD_TRUNCATED".to_owned(), "false".to_owned()),
-            (
-                "RETRY_ATTEMPTS".to_owned(),
-                run.attempt.saturating_sub(1).to_string(),
-            ),
+            ("RETRY_ATTEMPTS".to_owned(), run.attempt.saturating_sub(1).to_string()),
             ("SCHEDULED_TIME".to_owned(), moment_in_seconds(run.scheduled)),
             ("SCHEDULE_ARN".to_owned(), run.schedule_arn.to_owned()),
             ("TARGET_ARN".to_owned(), self.target_arn.clone()),
         ]);
-        if let Err(error) = dead_letters
-            .queues
-            .send(&dead_letters.url, payload.to_owned(), attributes)
-            .await
+        if let Err(error) = dead_letters.queues.send(&dead_letters.url, payload.to_owned(), attributes).await
         {
             tracing::error!(schedule = %self.schedule.name, %error, "the dead-letter queue did not take a run");
         }
@@ -329,9 +308,7 @@ impl Runner {
 }
 
 fn event_age(schedule: &Schedule) -> TimeDelta {
-    TimeDelta::from_std(schedule.maximum_event_age)
-        .unwrap_or(LONGEST_EVENT_AGE)
-        .min(LONGEST_EVENT_AGE)
+    TimeDelta::from_std(schedule.maximum_event_age).unwrap_or(LONGEST_EVENT_AGE).min(LONGEST_EVENT_AGE)
 }
 
 fn code(error: &AcceptError) -> &'static str {

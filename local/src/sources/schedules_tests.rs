@@ -14,10 +14,7 @@ fn world(expression: &str, now: &str) -> World {
 }
 
 fn runs(world: &World) -> Vec<String> {
-    lock(&world.function.events)
-        .iter()
-        .map(|event| event["at"].as_str().unwrap().to_owned())
-        .collect()
+    lock(&world.function.events).iter().map(|event| event["at"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -29,14 +26,7 @@ async fn a_schedule_runs_when_the_clock_reaches_it() {
     assert_eq!(sources.schedules()[0].next_run, Some(utc("2026-01-01T06:00:00Z")));
     world.clock.set(utc("2026-01-01T06:25:00Z"));
     drain(&sources, None).await;
-    assert_eq!(
-        runs(&world),
-        [
-            "2026-01-01T06:00:00Z",
-            "2026-01-01T06:10:00Z",
-            "2026-01-01T06:20:00Z"
-        ]
-    );
+    assert_eq!(runs(&world), ["2026-01-01T06:00:00Z", "2026-01-01T06:10:00Z", "2026-01-01T06:20:00Z"]);
     assert_eq!(sources.schedules()[0].last_run, Some(utc("2026-01-01T06:20:00Z")));
     sources.shutdown().await;
 }
@@ -92,9 +82,7 @@ async fn a_clock_set_back_does_not_silence_a_schedule() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), back)
-        .await
-        .unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), back).await.unwrap();
     world.clock.set(utc("2026-01-01T06:00:01Z"));
     drain(&sources, None).await;
     assert_eq!(runs(&world), ["2026-01-01T06:00:00Z"]);
@@ -121,19 +109,11 @@ async fn a_run_that_cannot_be_handed_over_is_buried_with_its_payload() {
     let sources = world.start();
     world.clock.set(utc("2026-01-01T06:00:01Z"));
     drain(&sources, None).await;
-    let sent = world
-        .queues
-        .with("failures", |queue| std::mem::take(&mut queue.sent));
+    let sent = world.queues.with("failures", |queue| std::mem::take(&mut queue.sent));
     assert_eq!(sent[0].0, json!("not json"));
     let attributes = &sent[0].1;
-    assert_eq!(
-        attributes["ERROR_CODE"],
-        "AWS.Lambda.InvalidRequestContentException"
-    );
+    assert_eq!(attributes["ERROR_CODE"], "AWS.Lambda.InvalidRequestContentException");
     assert_eq!(attributes["SCHEDULED_TIME"], "2026-01-01T06:00:00Z");
-    assert_eq!(
-        attributes["SCHEDULE_ARN"],
-        "arn:aws:scheduler:us-east-1:123456789012:schedule/default/Daily"
-    );
+    assert_eq!(attributes["SCHEDULE_ARN"], "arn:aws:scheduler:us-east-1:123456789012:schedule/default/Daily");
     sources.shutdown().await;
 }

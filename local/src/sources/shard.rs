@@ -136,10 +136,7 @@ impl Reader {
             Some(iterator) => iterator,
             None => {
                 let position = self.position()?;
-                mapping
-                    .reader
-                    .iterator(&mapping.stream, &self.id, position)
-                    .await?
+                mapping.reader.iterator(&mapping.stream, &self.id, position).await?
             }
         };
         let page = mapping.reader.read(&iterator, room).await;
@@ -181,9 +178,7 @@ impl Reader {
 
     fn push_record(&mut self, event: &Value, now: DateTime<Utc>) {
         let Some(record) = Record::new(event, now) else {
-            self.mapping
-                .meter
-                .troubled("the stream gave a record without a sequence number");
+            self.mapping.meter.troubled("the stream gave a record without a sequence number");
             return;
         };
         self.last_read = Some(record.sequence.clone());
@@ -225,20 +220,12 @@ impl Reader {
             self.running.spawn(async move {
                 let (lane, end) = match step {
                     Step::Invoke { lane, batch } => (lane, invoke(&mapping, &batch).await),
-                    Step::Discard {
-                        lane,
-                        batch,
-                        condition,
-                    } => {
+                    Step::Discard { lane, batch, condition } => {
                         let told = tell(&mapping, &shard, &batch, condition).await;
                         (lane, End::Discarded { condition, told })
                     }
                 };
-                Done {
-                    lane,
-                    end,
-                    _busy: busy,
-                }
+                Done { lane, end, _busy: busy }
             });
         }
         self.show();
@@ -266,10 +253,7 @@ impl Reader {
         if sequence.is_none() || sequence == self.saved.as_deref() {
             return;
         }
-        let checkpoint = Checkpoint {
-            sequence: sequence.map(str::to_owned),
-            finished: false,
-        };
+        let checkpoint = Checkpoint { sequence: sequence.map(str::to_owned), finished: false };
         match self.mapping.save(&self.id, &checkpoint) {
             Ok(()) => self.saved = checkpoint.sequence,
             Err(error) => self.mapping.meter.troubled(&error.to_string()),
@@ -281,26 +265,10 @@ impl Reader {
         if !self.closed || !self.lanes.is_empty() || !self.running.is_empty() {
             return false;
         }
-        let sequence = self
-            .lanes
-            .checkpoint()
-            .map(str::to_owned)
-            .or_else(|| self.saved.clone());
-        match self.mapping.save(
-            &self.id,
-            &Checkpoint {
-                sequence,
-                finished: true,
-            },
-        ) {
+        let sequence = self.lanes.checkpoint().map(str::to_owned).or_else(|| self.saved.clone());
+        match self.mapping.save(&self.id, &Checkpoint { sequence, finished: true }) {
             Ok(()) => {
-                self.mapping.show(
-                    &self.id,
-                    ShardView {
-                        finished: true,
-                        ..ShardView::default()
-                    },
-                );
+                self.mapping.show(&self.id, ShardView { finished: true, ..ShardView::default() });
                 true
             }
             Err(error) => {
@@ -326,18 +294,13 @@ impl Reader {
 async fn invoke(mapping: &Mapping, batch: &Batch) -> End {
     let payload = Bytes::from(record::event(batch.records()));
     let size = batch.records().len();
-    let outcome = mapping
-        .invoke
-        .invoke(&mapping.function, payload, Source::Stream, size)
-        .await;
+    let outcome = mapping.invoke.invoke(&mapping.function, payload, Source::Stream, size).await;
     let identifiers: Vec<&str> = batch.records().map(|record| record.sequence.as_str()).collect();
     let verdict = judge(outcome, mapping.report, &identifiers);
     match &verdict {
         Verdict::Succeeded => mapping.meter.settled(size),
         // Everything from the first failed record on is tried again.
-        Verdict::Partly(failed) => mapping
-            .meter
-            .partly(failed.first().copied().unwrap_or(size), size),
+        Verdict::Partly(failed) => mapping.meter.partly(failed.first().copied().unwrap_or(size), size),
         Verdict::Failed(failure) => mapping.meter.failed(&failure.message),
         Verdict::Throttled => mapping.meter.failed("throttled"),
     }
@@ -350,18 +313,9 @@ async fn tell(mapping: &Mapping, shard: &str, batch: &Batch, condition: Conditio
     tracing::warn!(source = %mapping.id, shard, records = size, ?condition, "records of the stream are given up");
     if let Some(destination) = &mapping.destination {
         let now = mapping.clock.now();
-        let message = stream_failure(
-            batch,
-            condition,
-            &mapping.function_arn,
-            &mapping.stream,
-            shard,
-            now,
-        );
+        let message = stream_failure(batch, condition, &mapping.function_arn, &mapping.stream, shard, now);
         if let Err(error) = destination.send(&message).await {
-            mapping
-                .meter
-                .troubled(&format!("the failure destination: {error}"));
+            mapping.meter.troubled(&format!("the failure destination: {error}"));
             return false;
         }
     }

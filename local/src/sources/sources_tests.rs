@@ -19,9 +19,7 @@ async fn idle_means_that_work_passed_on_is_done_too() {
     });
     let sources = world.start();
     for number in 1..=200 {
-        world
-            .stream
-            .write("s1", &format!("item{number}"), number, world.now());
+        world.stream.write("s1", &format!("item{number}"), number, world.now());
         if number % 50 == 0 {
             drain(&sources, None).await;
             let deleted = world.queues.with("jobs", |queue| queue.deleted.len() as u64);
@@ -43,18 +41,14 @@ async fn mistakes_in_a_template_start_nothing() {
             invoke: world.function.clone(),
             streams: world.stream.clone(),
             queues: world.queues.clone(),
-            queue_urls: ["jobs", "failures"]
-                .map(|name| (name.to_owned(), name.to_owned()))
-                .into(),
+            queue_urls: ["jobs", "failures"].map(|name| (name.to_owned(), name.to_owned())).into(),
             stream_arns: BTreeMap::from([("T".to_owned(), "arn:stream".to_owned())]),
             clock: world.clock.clone(),
             state: world.state.clone(),
             hints: None,
             seed: 1,
         };
-        Sources::start(&world.app, context)
-            .map(|_| ())
-            .map_err(|error| error.to_string())
+        Sources::start(&world.app, context).map(|_| ()).map_err(|error| error.to_string())
     };
     assert_eq!(start(|_| {}), Ok(()));
     for (change, message) in [
@@ -62,10 +56,7 @@ async fn mistakes_in_a_template_start_nothing() {
             (|world| world.app.stream_sources[0].table = "U".into()) as fn(&mut World),
             "F.Changes: the table \"U\" has no stream",
         ),
-        (
-            |world| world.app.stream_sources[0].function = "G".into(),
-            "F.Changes: there is no function \"G\"",
-        ),
+        (|world| world.app.stream_sources[0].function = "G".into(), "F.Changes: there is no function \"G\""),
         (
             |world| world.app.queue_sources[0].queue_name = "x".into(),
             "F.Jobs: the endpoint has no queue \"x\"",

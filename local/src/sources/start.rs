@@ -26,27 +26,13 @@ struct Starter<'a> {
 
 /// Builds every source before any of them runs, so that a mistake in the template starts nothing.
 pub(super) fn start(app: &App, context: &Context) -> Result<Sources, SourceError> {
-    let starter = Starter {
-        app,
-        context,
-        activity: Arc::default(),
-        stop: watch::Sender::new(false),
-    };
+    let starter = Starter { app, context, activity: Arc::default(), stop: watch::Sender::new(false) };
     let asynchronous = starter.asynchronous()?;
-    let streams = app
-        .stream_sources
-        .iter()
-        .map(|source| starter.stream(source).map(Arc::new));
+    let streams = app.stream_sources.iter().map(|source| starter.stream(source).map(Arc::new));
     let streams = streams.collect::<Result<Vec<_>, _>>()?;
-    let queues = app
-        .queue_sources
-        .iter()
-        .map(|source| starter.queue(source).map(Arc::new));
+    let queues = app.queue_sources.iter().map(|source| starter.queue(source).map(Arc::new));
     let queues = queues.collect::<Result<Vec<_>, _>>()?;
-    let schedules = app
-        .schedules
-        .iter()
-        .map(|found| starter.schedule(found, &asynchronous).map(Arc::new));
+    let schedules = app.schedules.iter().map(|found| starter.schedule(found, &asynchronous).map(Arc::new));
     let schedules = schedules.collect::<Result<Vec<_>, _>>()?;
 
     let mut tasks = JoinSet::new();
@@ -61,32 +47,18 @@ pub(super) fn start(app: &App, context: &Context) -> Result<Sources, SourceError
         tasks.spawn(schedule.clone().run(starter.stop.subscribe()));
     }
     let Starter { activity, stop, .. } = starter;
-    Ok(Sources {
-        streams,
-        queues,
-        schedules,
-        asynchronous,
-        activity,
-        stop,
-        tasks: Mutex::new(tasks),
-    })
+    Ok(Sources { streams, queues, schedules, asynchronous, activity, stop, tasks: Mutex::new(tasks) })
 }
 
 impl Starter<'_> {
     fn function(&self, id: &str, name: &str) -> Result<&Function, SourceError> {
         let found = self.app.functions.iter().find(|function| function.name == name);
-        found.ok_or_else(|| SourceError::UnknownFunction {
-            id: id.to_owned(),
-            function: name.to_owned(),
-        })
+        found.ok_or_else(|| SourceError::UnknownFunction { id: id.to_owned(), function: name.to_owned() })
     }
 
     fn queue_url(&self, id: &str, queue: &str) -> Result<String, SourceError> {
         let found = self.context.queue_urls.get(queue).cloned();
-        found.ok_or_else(|| SourceError::UnknownQueue {
-            id: id.to_owned(),
-            queue: queue.to_owned(),
-        })
+        found.ok_or_else(|| SourceError::UnknownQueue { id: id.to_owned(), queue: queue.to_owned() })
     }
 
     /// The URL of the queue that an ARN names.
@@ -94,19 +66,13 @@ impl Starter<'_> {
         let parts: Vec<&str> = arn.split(':').collect();
         match parts[..] {
             [_, _, "sqs", _, _, name] => self.queue_url(id, name),
-            _ => Err(SourceError::Destination {
-                id: id.to_owned(),
-                arn: arn.to_owned(),
-            }),
+            _ => Err(SourceError::Destination { id: id.to_owned(), arn: arn.to_owned() }),
         }
     }
 
     fn destination(&self, id: &str, arn: Option<&String>) -> Result<Option<Destination>, SourceError> {
         let url = arn.map(|arn| self.url_of(id, arn)).transpose()?;
-        Ok(url.map(|url| Destination {
-            queues: self.context.queues.clone(),
-            url,
-        }))
+        Ok(url.map(|url| Destination { queues: self.context.queues.clone(), url }))
     }
 
     fn asynchronous(&self) -> Result<Arc<Asynchronous>, SourceError> {
@@ -114,44 +80,20 @@ impl Starter<'_> {
         for function in &self.app.functions {
             let rules = function.asynchronous.clone();
             let destination = self.destination(&function.name, rules.on_failure.as_ref())?;
-            targets.insert(
-                function.name.clone(),
-                Target {
-                    arn: function.arn.clone(),
-                    rules,
-                    destination,
-                },
-            );
+            targets.insert(function.name.clone(), Target { arn: function.arn.clone(), rules, destination });
         }
-        let Context {
-            invoke,
-            clock,
-            state,
-            seed,
-            ..
-        } = self.context.clone();
+        let Context { invoke, clock, state, seed, .. } = self.context.clone();
         let seed = seed_for(seed, "asynchronous");
-        Ok(Arc::new(Asynchronous::new(
-            targets,
-            invoke,
-            clock,
-            state,
-            self.activity.clone(),
-            seed,
-        )?))
+        Ok(Arc::new(Asynchronous::new(targets, invoke, clock, state, self.activity.clone(), seed)?))
     }
 
     fn stream(&self, source: &StreamSource) -> Result<streams::Mapping, SourceError> {
         let id = &source.id;
         let stream = self.context.stream_arns.get(&source.table).cloned();
-        let stream = stream.ok_or_else(|| SourceError::NoStream {
-            id: id.clone(),
-            table: source.table.clone(),
-        })?;
-        let filters = Filters::new(&source.filters).map_err(|error| SourceError::Filter {
-            id: id.clone(),
-            error,
-        })?;
+        let stream =
+            stream.ok_or_else(|| SourceError::NoStream { id: id.clone(), table: source.table.clone() })?;
+        let filters =
+            Filters::new(&source.filters).map_err(|error| SourceError::Filter { id: id.clone(), error })?;
         let context = self.context.clone();
         Ok(streams::Mapping {
             id: id.clone(),
@@ -179,10 +121,8 @@ impl Starter<'_> {
     fn queue(&self, source: &QueueSource) -> Result<queues::Mapping, SourceError> {
         let id = &source.id;
         self.function(id, &source.function)?;
-        let filters = Filters::new(&source.filters).map_err(|error| SourceError::Filter {
-            id: id.clone(),
-            error,
-        })?;
+        let filters =
+            Filters::new(&source.filters).map_err(|error| SourceError::Filter { id: id.clone(), error })?;
         let context = self.context.clone();
         Ok(queues::Mapping {
             function: source.function.clone(),
@@ -208,21 +148,10 @@ impl Starter<'_> {
 
     fn schedule(&self, schedule: &Schedule, asynchronous: &Arc<Asynchronous>) -> Result<Runner, SourceError> {
         let id = &schedule.name;
-        let expression = Expression::parse(&schedule.expression, &schedule.time_zone).map_err(|error| {
-            SourceError::Expression {
-                id: id.clone(),
-                error,
-            }
-        })?;
-        let url = schedule
-            .dead_letter_queue
-            .as_ref()
-            .map(|arn| self.url_of(id, arn))
-            .transpose()?;
-        let dead_letters = url.map(|url| DeadLetters {
-            queues: self.context.queues.clone(),
-            url,
-        });
+        let expression = Expression::parse(&schedule.expression, &schedule.time_zone)
+            .map_err(|error| SourceError::Expression { id: id.clone(), error })?;
+        let url = schedule.dead_letter_queue.as_ref().map(|arn| self.url_of(id, arn)).transpose()?;
+        let dead_letters = url.map(|url| DeadLetters { queues: self.context.queues.clone(), url });
         let target = self.function(id, &schedule.function)?.arn.clone();
         let host = Host {
             asynchronous: asynchronous.clone(),
@@ -231,12 +160,6 @@ impl Starter<'_> {
             activity: self.activity.clone(),
             seed: seed_for(self.context.seed, id),
         };
-        Ok(Runner::new(
-            schedule.clone(),
-            expression,
-            target,
-            dead_letters,
-            host,
-        )?)
+        Ok(Runner::new(schedule.clone(), expression, target, dead_letters, host)?)
     }
 }

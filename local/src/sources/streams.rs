@@ -86,9 +86,7 @@ pub(super) fn settings(source: &StreamSource) -> Settings {
         maximum_retry_attempts: source.maximum_retry_attempts,
         maximum_record_age: source.maximum_record_age.map_or(STREAM_RETENTION, delta),
         bisect: source.bisect_on_error,
-        lanes: usize::try_from(source.parallelization_factor)
-            .unwrap_or(1)
-            .clamp(1, 10),
+        lanes: usize::try_from(source.parallelization_factor).unwrap_or(1).clamp(1, 10),
     }
 }
 
@@ -118,11 +116,7 @@ impl Mapping {
         let mut shards = lock(&self.shards);
         shards.insert(shard.to_owned(), view);
         let held = shards.values().map(|view| view.held).sum();
-        let due = shards
-            .values()
-            .filter(|view| view.held > 0)
-            .filter_map(|view| view.due)
-            .min();
+        let due = shards.values().filter(|view| view.held > 0).filter_map(|view| view.due).min();
         drop(shards);
         self.meter.holds(held, due);
     }
@@ -139,11 +133,7 @@ impl Mapping {
             alarm.look();
             match self.due_shards().await {
                 Ok(shards) => {
-                    let position = if first {
-                        self.starting
-                    } else {
-                        StartingPosition::TrimHorizon
-                    };
+                    let position = if first { self.starting } else { StartingPosition::TrimHorizon };
                     first = false;
                     for shard in shards.into_iter().filter(|shard| reading.insert(shard.clone())) {
                         readers.spawn(shard::run(self.clone(), shard, position));
@@ -169,9 +159,8 @@ impl Mapping {
         let all = self.reader.shards(&self.stream).await?;
         let mut finished = HashSet::new();
         for shard in &all {
-            let checkpoint = self
-                .checkpoint(&shard.id)
-                .map_err(|error| EndpointError::Other(error.to_string()))?;
+            let checkpoint =
+                self.checkpoint(&shard.id).map_err(|error| EndpointError::Other(error.to_string()))?;
             if checkpoint.is_some_and(|checkpoint| checkpoint.finished) {
                 finished.insert(shard.id.as_str());
             }
@@ -189,11 +178,7 @@ impl Mapping {
         let views = lock(&self.shards).clone();
         if views.is_empty() {
             // Nothing listed yet, or a stream without shards: ask.
-            return self
-                .reader
-                .shards(&self.stream)
-                .await
-                .is_ok_and(|shards| shards.is_empty());
+            return self.reader.shards(&self.stream).await.is_ok_and(|shards| shards.is_empty());
         }
         let now = self.clock.now();
         for view in views.values().filter(|view| !view.finished) {
@@ -232,14 +217,9 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 fn readable(all: &[Shard], finished: &HashSet<&str>) -> Vec<String> {
     let ids: HashSet<&str> = all.iter().map(|shard| shard.id.as_str()).collect();
     let unread_parent = |shard: &Shard| {
-        shard
-            .parent
-            .as_deref()
-            .is_some_and(|parent| ids.contains(parent) && !finished.contains(parent))
+        shard.parent.as_deref().is_some_and(|parent| ids.contains(parent) && !finished.contains(parent))
     };
-    let due = all
-        .iter()
-        .filter(|shard| !finished.contains(shard.id.as_str()) && !unread_parent(shard));
+    let due = all.iter().filter(|shard| !finished.contains(shard.id.as_str()) && !unread_parent(shard));
     due.map(|shard| shard.id.clone()).collect()
 }
 

@@ -22,10 +22,7 @@ async fn records_reach_the_function_in_order_and_are_checkpointed() {
     drain(&sources, None).await;
     assert_eq!(world.batches(SEQUENCE).concat(), ["1", "2", "3", "4", "5"]);
     assert!(world.batches(SEQUENCE).iter().all(|batch| batch.len() <= 2));
-    assert_eq!(
-        lock(&world.function.events)[0]["Records"][0]["eventSourceARN"],
-        "arn:stream"
-    );
+    assert_eq!(lock(&world.function.events)[0]["Records"][0]["eventSourceARN"], "arn:stream");
     sources.shutdown().await;
 
     // A restart goes on after the checkpoint.
@@ -63,11 +60,7 @@ async fn latest_begins_with_what_comes_after_the_start() {
 #[tokio::test]
 async fn a_child_shard_waits_for_its_parent() {
     let world = world(|_| {});
-    let child = MemoryShard {
-        id: "s0".into(),
-        parent: Some("s1".into()),
-        ..MemoryShard::default()
-    };
+    let child = MemoryShard { id: "s0".into(), parent: Some("s1".into()), ..MemoryShard::default() };
     lock(&world.stream.shards).insert(0, child);
     world.stream.write("s0", "a", 3, world.now());
     world.stream.write("s1", "a", 1, world.now());
@@ -82,9 +75,7 @@ async fn a_child_shard_waits_for_its_parent() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), child_read)
-        .await
-        .unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), child_read).await.unwrap();
     assert_eq!(world.batches(SEQUENCE)[1], ["3"]);
     sources.shutdown().await;
 }
@@ -106,37 +97,21 @@ async fn what_no_filter_matches_is_skipped_and_checkpointed() {
 #[tokio::test]
 async fn exhausted_attempts_are_told_to_the_destination_and_the_rest_goes_on() {
     let world = world(|source| source.bisect_on_error = true);
-    world.function.set(|event| {
-        if event.to_string().contains("\"2\"") {
-            function_error()
-        } else {
-            answer(&json!({}))
-        }
-    });
+    world
+        .function
+        .set(|event| if event.to_string().contains("\"2\"") { function_error() } else { answer(&json!({})) });
     for number in 1..=3 {
         world.stream.write("s1", "a", number, world.now());
     }
     let sources = world.start();
     drain(&sources, Some(&world.clock)).await;
-    let sent = world
-        .queues
-        .with("failures", |queue| std::mem::take(&mut queue.sent));
+    let sent = world.queues.with("failures", |queue| std::mem::take(&mut queue.sent));
     assert_eq!(sent.len(), 1);
     let info = &sent[0].0["DDBStreamBatchInfo"];
-    assert_eq!(
-        (&info["startSequenceNumber"], &info["batchSize"]),
-        (&json!("2"), &json!(1))
-    );
+    assert_eq!((&info["startSequenceNumber"], &info["batchSize"]), (&json!("2"), &json!(1)));
     assert_eq!(sent[0].0["requestContext"]["condition"], "RetryAttemptsExhausted");
     // Alone it was tried once and retried twice.
-    assert_eq!(
-        world
-            .batches(SEQUENCE)
-            .iter()
-            .filter(|batch| *batch == &["2"])
-            .count(),
-        3
-    );
+    assert_eq!(world.batches(SEQUENCE).iter().filter(|batch| *batch == &["2"]).count(), 3);
     assert_eq!(world.batches(SEQUENCE).last().unwrap(), &["3"]);
     assert_eq!(sources.status()[0].discarded, 1);
     sources.shutdown().await;
@@ -166,9 +141,7 @@ async fn records_older_than_the_limit_are_not_sent() {
     let sources = world.start();
     drain(&sources, None).await;
     assert_eq!(world.batches(SEQUENCE), [["2"]]);
-    let sent = world
-        .queues
-        .with("failures", |queue| std::mem::take(&mut queue.sent));
+    let sent = world.queues.with("failures", |queue| std::mem::take(&mut queue.sent));
     assert_eq!(sent[0].0["requestContext"]["condition"], "RecordAgeExceeded");
     sources.shutdown().await;
 }
@@ -202,28 +175,16 @@ async fn a_trimmed_position_goes_on_with_the_oldest_record() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), read)
-        .await
-        .unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), read).await.unwrap();
     assert_eq!(world.batches(SEQUENCE), [["1"], ["7"]]);
     sources.shutdown().await;
 }
 
 #[test]
 fn shards_without_a_parent_left_are_readable() {
-    let shard = |id: &str, parent: Option<&str>| Shard {
-        id: id.into(),
-        parent: parent.map(Into::into),
-    };
-    let all = [
-        shard("a", Some("gone")),
-        shard("b", Some("a")),
-        shard("c", Some("b")),
-    ];
+    let shard = |id: &str, parent: Option<&str>| Shard { id: id.into(), parent: parent.map(Into::into) };
+    let all = [shard("a", Some("gone")), shard("b", Some("a")), shard("c", Some("b"))];
     assert_eq!(readable(&all, &HashSet::new()), ["a"]);
     assert_eq!(readable(&all, &HashSet::from(["a"])), ["b"]);
-    assert_eq!(
-        readable(&all, &HashSet::from(["a", "b", "c"])),
-        Vec::<String>::new()
-    );
+    assert_eq!(readable(&all, &HashSet::from(["a", "b", "c"])), Vec::<String>::new());
 }

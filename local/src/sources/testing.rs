@@ -1,7 +1,7 @@
 //! Stand-ins for Lambda, DynamoDB Streams and SQS that tests script and look into.
 
-use super::activity::lock;
 use super::Hints;
+use super::activity::lock;
 use super::endpoint::*;
 use super::invoke::Invoke;
 use crate::app::{self, App, Asynchronous, Build, Function, QueueSource, StartingPosition, StreamSource};
@@ -68,10 +68,7 @@ pub(super) fn failed_ids(ids: &[&str]) -> Outcome {
 }
 
 pub(super) fn function_error() -> Outcome {
-    Outcome::FunctionError(FunctionError {
-        error_type: "Test".into(),
-        message: "as told".into(),
-    })
+    Outcome::FunctionError(FunctionError { error_type: "Test".into(), message: "as told".into() })
 }
 
 /// One stream of shards held in memory. An iterator is `<shard> <index>`.
@@ -97,12 +94,7 @@ impl MemoryStream {
             "Keys": {"pk": {"S": item}}, "SequenceNumber": number.to_string(),
             "ApproximateCreationDateTime": created}});
         let mut shards = lock(&self.shards);
-        shards
-            .iter_mut()
-            .find(|found| found.id == shard)
-            .unwrap()
-            .records
-            .push(record);
+        shards.iter_mut().find(|found| found.id == shard).unwrap().records.push(record);
         drop(shards);
         self.changes.send_modify(|count| *count += 1);
     }
@@ -111,10 +103,7 @@ impl MemoryStream {
 impl StreamReader for MemoryStream {
     fn shards<'a>(&'a self, _: &'a str) -> Pending<'a, Result<Vec<Shard>, EndpointError>> {
         let shards = lock(&self.shards);
-        let shards = shards.iter().map(|shard| Shard {
-            id: shard.id.clone(),
-            parent: shard.parent.clone(),
-        });
+        let shards = shards.iter().map(|shard| Shard { id: shard.id.clone(), parent: shard.parent.clone() });
         let shards = shards.collect();
         Box::pin(async move { Ok(shards) })
     }
@@ -152,10 +141,7 @@ impl StreamReader for MemoryStream {
         let records: Vec<Value> = found.records.iter().skip(index).take(limit).cloned().collect();
         let next = index + records.len();
         let ended = found.closed && next == found.records.len();
-        let page = Page {
-            records,
-            next: (!ended).then(|| format!("{shard} {next}")),
-        };
+        let page = Page { records, next: (!ended).then(|| format!("{shard} {next}")) };
         Box::pin(async move { Ok(page) })
     }
 }
@@ -187,11 +173,7 @@ impl MemoryQueues {
             body: body.into(),
             ..Message::default()
         };
-        lock(&self.queues)
-            .entry(queue.into())
-            .or_default()
-            .visible
-            .push_back(message);
+        lock(&self.queues).entry(queue.into()).or_default().visible.push_back(message);
         self.changes.send_modify(|count| *count += 1);
     }
 
@@ -219,9 +201,7 @@ impl QueueClient for MemoryQueues {
     fn delete<'a>(&'a self, queue: &'a str, handles: &'a [String]) -> Pending<'a, Result<(), EndpointError>> {
         assert!(!handles.is_empty() && handles.len() <= 10);
         self.with(queue, |queue| {
-            queue
-                .hidden
-                .retain(|message| !handles.contains(&message.receipt_handle));
+            queue.hidden.retain(|message| !handles.contains(&message.receipt_handle));
             queue.deleted.extend_from_slice(handles);
         });
         Box::pin(async { Ok(()) })
@@ -297,37 +277,23 @@ impl World {
             memory_megabytes: 128,
             timeout: Duration::from_secs(3),
             environment: BTreeMap::new(),
-            build: Build::Prebuilt {
-                bootstrap: "bootstrap".into(),
-            },
-            asynchronous: Asynchronous {
-                on_failure: Some(FAILURES.into()),
-                ..Asynchronous::default()
-            },
+            build: Build::Prebuilt { bootstrap: "bootstrap".into() },
+            asynchronous: Asynchronous { on_failure: Some(FAILURES.into()), ..Asynchronous::default() },
             policies: Vec::new(),
         };
         Self {
-            app: App {
-                functions: vec![function],
-                ..App::default()
-            },
+            app: App { functions: vec![function], ..App::default() },
             function: Arc::new(Scripted {
                 script: Mutex::new(Box::new(|_| answer(&json!({})))),
                 events: Mutex::default(),
                 most_at_once: Mutex::default(),
             }),
             stream: Arc::new(MemoryStream {
-                shards: Mutex::new(vec![MemoryShard {
-                    id: "s1".into(),
-                    ..MemoryShard::default()
-                }]),
+                shards: Mutex::new(vec![MemoryShard { id: "s1".into(), ..MemoryShard::default() }]),
                 changes: changes.clone(),
                 ..MemoryStream::default()
             }),
-            queues: Arc::new(MemoryQueues {
-                changes,
-                ..MemoryQueues::default()
-            }),
+            queues: Arc::new(MemoryQueues { changes, ..MemoryQueues::default() }),
             clock: Clock::default(),
             state: State::open(directory.path()).unwrap(),
             changes: receiver,
@@ -359,10 +325,7 @@ impl World {
     pub(super) fn batches(&self, pointer: &str) -> Vec<Vec<String>> {
         let text = |record: &Value| record.pointer(pointer).unwrap().as_str().unwrap().to_owned();
         let events = lock(&self.function.events);
-        events
-            .iter()
-            .map(|event| event["Records"].as_array().unwrap().iter().map(text).collect())
-            .collect()
+        events.iter().map(|event| event["Records"].as_array().unwrap().iter().map(text).collect()).collect()
     }
 }
 
@@ -384,9 +347,7 @@ pub(super) async fn drain(sources: &Sources, clock: Option<&Clock>) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait)
-        .await
-        .expect("idle in time");
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("idle in time");
 }
 
 pub(super) fn stream_source() -> StreamSource {

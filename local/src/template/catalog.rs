@@ -6,25 +6,13 @@ const TYPES_WITHOUT_EFFECT: [(&str, &str); 20] = [
     ("AWS::ApplicationAutoScaling::", "there is no capacity to scale"),
     ("AWS::Budgets::", "nothing costs anything"),
     ("AWS::CloudFront::", "there is no edge in front of one process"),
-    (
-        "AWS::CloudWatch::",
-        "alarms and dashboards are for the deployed system",
-    ),
+    ("AWS::CloudWatch::", "alarms and dashboards are for the deployed system"),
     ("AWS::Cognito::", "the host is its own identity provider"),
     ("AWS::IAM::", "the host's own callers are all trusted"),
     ("AWS::KMS::", "nothing is encrypted at rest on a laptop"),
-    (
-        "AWS::Lambda::Alias",
-        "there is one version: the one that was just built",
-    ),
-    (
-        "AWS::Lambda::Permission",
-        "the host's own callers are all trusted",
-    ),
-    (
-        "AWS::Lambda::Version",
-        "there is one version: the one that was just built",
-    ),
+    ("AWS::Lambda::Alias", "there is one version: the one that was just built"),
+    ("AWS::Lambda::Permission", "the host's own callers are all trusted"),
+    ("AWS::Lambda::Version", "there is one version: the one that was just built"),
     ("AWS::Logs::", "logs go to the terminal"),
     ("AWS::Route53::", "there are no domains"),
     ("AWS::S3::BucketPolicy", "the host's own callers are all trusted"),
@@ -80,12 +68,8 @@ pub(super) mod without_effect {
         "WarmThroughput",
         "Replicas",
     ];
-    pub(crate) const INDEX: [&str; 4] = [
-        "ContributorInsightsSpecification",
-        "OnDemandThroughput",
-        "ProvisionedThroughput",
-        "WarmThroughput",
-    ];
+    pub(crate) const INDEX: [&str; 4] =
+        ["ContributorInsightsSpecification", "OnDemandThroughput", "ProvisionedThroughput", "WarmThroughput"];
     pub(crate) const SIMPLE_TABLE: [&str; 5] = [
         "PointInTimeRecoverySpecification",
         "ProvisionedThroughput",
@@ -93,13 +77,8 @@ pub(super) mod without_effect {
         "TableName",
         "Tags",
     ];
-    pub(crate) const QUEUE: [&str; 5] = [
-        "KmsDataKeyReusePeriodSeconds",
-        "KmsMasterKeyId",
-        "QueueName",
-        "SqsManagedSseEnabled",
-        "Tags",
-    ];
+    pub(crate) const QUEUE: [&str; 5] =
+        ["KmsDataKeyReusePeriodSeconds", "KmsMasterKeyId", "QueueName", "SqsManagedSseEnabled", "Tags"];
     pub(crate) const BUCKET: [&str; 13] = [
         "AccelerateConfiguration",
         "AccessControl",
@@ -184,14 +163,8 @@ pub(super) mod without_effect {
         "PermissionsBoundary",
         "RoleArn",
     ];
-    pub(crate) const HTTP_API: [&str; 6] = [
-        "AccessLogSettings",
-        "Description",
-        "DisableExecuteApiEndpoint",
-        "Name",
-        "PropagateTags",
-        "Tags",
-    ];
+    pub(crate) const HTTP_API: [&str; 6] =
+        ["AccessLogSettings", "Description", "DisableExecuteApiEndpoint", "Name", "PropagateTags", "Tags"];
     pub(crate) const ROUTE_SETTINGS: [&str; 3] =
         ["DataTraceEnabled", "DetailedMetricsEnabled", "LoggingLevel"];
 }

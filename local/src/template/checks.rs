@@ -24,16 +24,11 @@ pub(super) fn circles(dependencies: &BTreeMap<String, BTreeSet<String>>, problem
     let mut path = vec![start];
     // Each step stays within what is left, so it comes back to the path after at most as many steps.
     for _ in 0..=left.len() {
-        let next = path
-            .last()
-            .and_then(|id| left[id].iter().find(|need| left.contains_key(*need)).copied());
+        let next = path.last().and_then(|id| left[id].iter().find(|need| left.contains_key(*need)).copied());
         let Some(next) = next else { return };
         if let Some(begin) = path.iter().position(|id| *id == next) {
             let circle: Vec<&str> = path[begin..].iter().chain([&next]).copied().collect();
-            problems.add(
-                "the template",
-                format_args!("circular dependency: {}", circle.join(" → ")),
-            );
+            problems.add("the template", format_args!("circular dependency: {}", circle.join(" → ")));
             return;
         }
         path.push(next);
@@ -53,19 +48,12 @@ pub(super) fn targets(app: &App, problems: &Problems) {
         };
         if !(topics_too && topics.contains(arn.as_str())) {
             let kind = if topics_too { "queue or topic" } else { "queue" };
-            problems.add(
-                place,
-                format_args!("{arn:?} is no ARN of a {kind} of this template"),
-            );
+            problems.add(place, format_args!("{arn:?} is no ARN of a {kind} of this template"));
         }
     };
     for bucket in &app.buckets {
         for notification in &bucket.notifications {
-            check(
-                format!("bucket {}, notification", bucket.name),
-                Some(&notification.queue_arn),
-                false,
-            );
+            check(format!("bucket {}, notification", bucket.name), Some(&notification.queue_arn), false);
         }
     }
     for subscription in &app.subscriptions {
@@ -80,11 +68,7 @@ pub(super) fn targets(app: &App, problems: &Problems) {
         check(place, function.asynchronous.on_failure.as_ref(), true);
     }
     for source in &app.stream_sources {
-        check(
-            format!("event {}, DestinationConfig", source.id),
-            source.on_failure.as_ref(),
-            true,
-        );
+        check(format!("event {}, DestinationConfig", source.id), source.on_failure.as_ref(), true);
     }
     for schedule in &app.schedules {
         check(
@@ -94,26 +78,17 @@ pub(super) fn targets(app: &App, problems: &Problems) {
         );
     }
     let told = app.configuration_sets.iter().flat_map(|set| &set.destinations);
-    let subscribed = app
-        .subscriptions
-        .iter()
-        .map(|subscription| &subscription.topic_arn);
+    let subscribed = app.subscriptions.iter().map(|subscription| &subscription.topic_arn);
     for arn in told.map(|destination| &destination.topic_arn).chain(subscribed) {
         if !topics.contains(arn.as_str()) {
-            problems.add(
-                "the template",
-                format_args!("{arn:?} is no ARN of a topic of this template"),
-            );
+            problems.add("the template", format_args!("{arn:?} is no ARN of a topic of this template"));
         }
     }
 }
 
 fn unique_names(app: &App, problems: &Problems) {
     let kinds = [
-        (
-            "tables",
-            app.tables.iter().map(|table| &table.name).collect::<Vec<_>>(),
-        ),
+        ("tables", app.tables.iter().map(|table| &table.name).collect::<Vec<_>>()),
         ("queues", app.queues.iter().map(|queue| &queue.name).collect()),
         ("buckets", app.buckets.iter().map(|bucket| &bucket.name).collect()),
         ("topics", app.topics.iter().map(|topic| &topic.name).collect()),
@@ -130,27 +105,16 @@ fn unique_names(app: &App, problems: &Problems) {
 
 fn dead_letter_queues(app: &App, problems: &Problems) {
     for queue in &app.queues {
-        let policy: Option<Value> = queue
-            .attributes
-            .get("RedrivePolicy")
-            .and_then(|policy| serde_json::from_str(policy).ok());
-        let Some(target) = policy
-            .as_ref()
-            .and_then(|policy| policy["deadLetterTargetArn"].as_str())
-        else {
+        let policy: Option<Value> =
+            queue.attributes.get("RedrivePolicy").and_then(|policy| serde_json::from_str(policy).ok());
+        let Some(target) = policy.as_ref().and_then(|policy| policy["deadLetterTargetArn"].as_str()) else {
             continue;
         };
         let place = format!("queue {}, RedrivePolicy", queue.name);
         if !app.queues.iter().any(|other| other.arn == target) {
-            problems.add(
-                place,
-                format_args!("{target:?} is no ARN of a queue of this template"),
-            );
+            problems.add(place, format_args!("{target:?} is no ARN of a queue of this template"));
         } else if target.ends_with(".fifo") != queue.name.ends_with(".fifo") {
-            problems.add(
-                place,
-                "a FIFO queue's dead letters go to a FIFO queue, and no other's do",
-            );
+            problems.add(place, "a FIFO queue's dead letters go to a FIFO queue, and no other's do");
         }
     }
 }
@@ -172,15 +136,9 @@ fn sources(app: &App, problems: &Problems) {
             problems.add(format_args!("{place}, Queue"), message);
             continue;
         };
-        let visibility = queue
-            .attributes
-            .get("VisibilityTimeout")
-            .and_then(|seconds| seconds.parse().ok());
+        let visibility = queue.attributes.get("VisibilityTimeout").and_then(|seconds| seconds.parse().ok());
         let visibility: u64 = visibility.unwrap_or(30);
-        let function = app
-            .functions
-            .iter()
-            .find(|function| function.name == source.function);
+        let function = app.functions.iter().find(|function| function.name == source.function);
         let timeout = function.map_or(0, |function| function.timeout.as_secs());
         if visibility < timeout {
             let message = format!(
@@ -199,12 +157,7 @@ mod tests {
     fn circle(edges: &[(&str, &[&str])]) -> Vec<String> {
         let dependencies = edges
             .iter()
-            .map(|(id, needs)| {
-                (
-                    (*id).to_owned(),
-                    needs.iter().map(|need| (*need).to_owned()).collect(),
-                )
-            })
+            .map(|(id, needs)| ((*id).to_owned(), needs.iter().map(|need| (*need).to_owned()).collect()))
             .collect();
         let problems = Problems::default();
         circles(&dependencies, &problems);
@@ -218,9 +171,6 @@ mod tests {
             circle(&[("A", &["B"]), ("B", &["C"]), ("C", &["B"])]),
             ["the template: circular dependency: B → C → B"]
         );
-        assert_eq!(
-            circle(&[("A", &["A"])]),
-            ["the template: circular dependency: A → A"]
-        );
+        assert_eq!(circle(&[("A", &["A"])]), ["the template: circular dependency: A → A"]);
     }
 }

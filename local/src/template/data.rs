@@ -17,25 +17,17 @@ pub(super) fn table(named: Named, mut fields: Fields<'_>) -> Table {
     fields.require("KeySchema");
     create.insert("KeySchema".to_owned(), key_schema(&mut fields, &mut used));
     for kind in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
-        let indexes: Vec<Value> = fields
-            .objects(kind)
-            .into_iter()
-            .map(|index| index_(index, &mut used))
-            .collect();
+        let indexes: Vec<Value> =
+            fields.objects(kind).into_iter().map(|index| index_(index, &mut used)).collect();
         if !indexes.is_empty() {
             create.insert(kind.to_owned(), Value::Array(indexes));
         }
     }
-    create.insert(
-        "AttributeDefinitions".to_owned(),
-        attribute_definitions(&mut fields, &used),
-    );
+    create.insert("AttributeDefinitions".to_owned(), attribute_definitions(&mut fields, &used));
     if let Some(mut stream) = fields.object("StreamSpecification") {
         stream.require("StreamViewType");
         let views = ["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"];
-        let view = stream
-            .choice("StreamViewType", &views)
-            .unwrap_or("NEW_AND_OLD_IMAGES");
+        let view = stream.choice("StreamViewType", &views).unwrap_or("NEW_AND_OLD_IMAGES");
         stream.without_effect(&["ResourcePolicy"]);
         stream.finish();
         let stream = json!({"StreamEnabled": true, "StreamViewType": view});
@@ -45,19 +37,12 @@ pub(super) fn table(named: Named, mut fields: Fields<'_>) -> Table {
     fields.unsupported(&[("ImportSourceSpecification", "tables begin empty")]);
     fields.without_effect(&without_effect::TABLE);
     fields.finish();
-    Table {
-        name: named.name,
-        arn: named.arn,
-        create: Value::Object(create),
-        ttl_attribute,
-    }
+    Table { name: named.name, arn: named.arn, create: Value::Object(create), ttl_attribute }
 }
 
 /// Every table is on demand here: capacity is nothing a laptop runs out of.
 fn billing(fields: &mut Fields<'_>) -> Value {
-    let mode = fields
-        .choice("BillingMode", &["PAY_PER_REQUEST", "PROVISIONED"])
-        .unwrap_or("PROVISIONED");
+    let mode = fields.choice("BillingMode", &["PAY_PER_REQUEST", "PROVISIONED"]).unwrap_or("PROVISIONED");
     if mode == "PROVISIONED" {
         fields.require("ProvisionedThroughput");
     }
@@ -85,14 +70,9 @@ fn key_schema(fields: &mut Fields<'_>, used: &mut BTreeSet<String>) -> Value {
     }
     let kinds: Vec<&str> = keys.iter().map(|(_, kind)| *kind).collect();
     if !kinds.is_empty() && kinds != ["HASH"] && kinds != ["HASH", "RANGE"] {
-        fields.wrong::<()>(
-            "KeySchema",
-            "it must have one HASH key, and one RANGE key after it or none",
-        );
+        fields.wrong::<()>("KeySchema", "it must have one HASH key, and one RANGE key after it or none");
     }
-    keys.iter()
-        .map(|(name, kind)| json!({"AttributeName": name, "KeyType": kind}))
-        .collect()
+    keys.iter().map(|(name, kind)| json!({"AttributeName": name, "KeyType": kind})).collect()
 }
 
 fn index_(mut fields: Fields<'_>, used: &mut BTreeSet<String>) -> Value {
@@ -102,9 +82,7 @@ fn index_(mut fields: Fields<'_>, used: &mut BTreeSet<String>) -> Value {
     fields.require("Projection");
     let mut output = json!({"ProjectionType": "ALL"});
     if let Some(mut projection) = fields.object("Projection") {
-        let kind = projection
-            .choice("ProjectionType", &["ALL", "KEYS_ONLY", "INCLUDE"])
-            .unwrap_or("ALL");
+        let kind = projection.choice("ProjectionType", &["ALL", "KEYS_ONLY", "INCLUDE"]).unwrap_or("ALL");
         let attributes = projection.texts("NonKeyAttributes");
         projection.finish();
         output = json!({"ProjectionType": kind});
@@ -132,30 +110,20 @@ fn attribute_definitions(fields: &mut Fields<'_>, used: &BTreeSet<String>) -> Va
             definitions.insert(name, kind);
         }
     }
-    for name in used
-        .iter()
-        .filter(|name| given && !definitions.contains_key(*name))
-    {
+    for name in used.iter().filter(|name| given && !definitions.contains_key(*name)) {
         fields.wrong::<()>(key, format_args!("{name} is used as a key and not defined"));
     }
     for name in definitions.keys().filter(|name| !used.contains(*name)) {
         fields.wrong::<()>(key, format_args!("{name} is defined and no key uses it"));
     }
-    definitions
-        .iter()
-        .map(|(name, kind)| json!({"AttributeName": name, "AttributeType": kind}))
-        .collect()
+    definitions.iter().map(|(name, kind)| json!({"AttributeName": name, "AttributeType": kind})).collect()
 }
 
 fn time_to_live(fields: &mut Fields<'_>) -> Option<String> {
     let mut ttl = fields.object("TimeToLiveSpecification")?;
     ttl.require("Enabled");
     let enabled = ttl.flag("Enabled").unwrap_or_default();
-    let attribute = if enabled {
-        ttl.required_text("AttributeName")
-    } else {
-        ttl.text("AttributeName")
-    };
+    let attribute = if enabled { ttl.required_text("AttributeName") } else { ttl.text("AttributeName") };
     ttl.finish();
     attribute.filter(|_| enabled)
 }
@@ -180,12 +148,7 @@ pub(super) fn simple_table(named: Named, mut fields: Fields<'_>) -> Table {
         "AttributeDefinitions": [{"AttributeName": key, "AttributeType": kind}],
         "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
     });
-    Table {
-        name: named.name,
-        arn: named.arn,
-        create,
-        ttl_attribute: None,
-    }
+    Table { name: named.name, arn: named.arn, create, ttl_attribute: None }
 }
 
 /// `AWS::SQS::Queue`.
@@ -209,21 +172,13 @@ pub(super) fn queue(named: Named, url: String, mut fields: Fields<'_>) -> Queue 
     attributes.extend(allow.map(|policy| ("RedriveAllowPolicy".to_owned(), policy.to_string())));
     fields.without_effect(&without_effect::QUEUE);
     fields.finish();
-    Queue {
-        name: named.name,
-        arn: named.arn,
-        url,
-        attributes,
-    }
+    Queue { name: named.name, arn: named.arn, url, attributes }
 }
 
 fn fifo(name: &str, fields: &mut Fields<'_>, attributes: &mut BTreeMap<String, String>) {
     let fifo = fields.flag("FifoQueue").unwrap_or_default();
     if fifo != name.ends_with(".fifo") {
-        fields.wrong::<()>(
-            "QueueName",
-            "a FIFO queue's name ends with .fifo, and no other's does",
-        );
+        fields.wrong::<()>("QueueName", "a FIFO queue's name ends with .fifo, and no other's does");
     }
     let deduplication = fields.flag("ContentBasedDeduplication");
     let scope = fields.choice("DeduplicationScope", &["messageGroup", "queue"]);
@@ -242,18 +197,11 @@ fn fifo(name: &str, fields: &mut Fields<'_>, attributes: &mut BTreeMap<String, S
     }
     attributes.insert("FifoQueue".to_owned(), "true".to_owned());
     let values = [
-        (
-            "ContentBasedDeduplication",
-            deduplication.map(|flag| flag.to_string()),
-        ),
+        ("ContentBasedDeduplication", deduplication.map(|flag| flag.to_string())),
         ("DeduplicationScope", scope.map(str::to_owned)),
         ("FifoThroughputLimit", limit.map(str::to_owned)),
     ];
-    attributes.extend(
-        values
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.to_owned(), value?))),
-    );
+    attributes.extend(values.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
 }
 
 fn redrive_policy(mut fields: Fields<'_>) -> Option<String> {
@@ -280,10 +228,7 @@ pub(super) fn bucket(named: Named, mut fields: Fields<'_>) -> Bucket {
         cors_rules = cors.objects("CorsRules").into_iter().map(cors_rule).collect();
         cors.finish();
     }
-    let notifications = fields
-        .object("NotificationConfiguration")
-        .map(notifications)
-        .unwrap_or_default();
+    let notifications = fields.object("NotificationConfiguration").map(notifications).unwrap_or_default();
     fields.unsupported(&[
         ("ObjectLockConfiguration", "objects are not locked"),
         ("ObjectLockEnabled", "objects are not locked"),
@@ -293,11 +238,7 @@ pub(super) fn bucket(named: Named, mut fields: Fields<'_>) -> Bucket {
     ]);
     fields.without_effect(&without_effect::BUCKET);
     fields.finish();
-    Bucket {
-        name: named.name,
-        cors_rules,
-        notifications,
-    }
+    Bucket { name: named.name, cors_rules, notifications }
 }
 
 fn cors_rule(mut fields: Fields<'_>) -> CorsRule {
@@ -308,9 +249,7 @@ fn cors_rule(mut fields: Fields<'_>) -> CorsRule {
         allowed_methods: fields.texts("AllowedMethods"),
         allowed_headers: fields.texts("AllowedHeaders"),
         exposed_headers: fields.texts("ExposedHeaders"),
-        max_age: fields
-            .integer("MaxAge", 0..=i64::from(i32::MAX))
-            .and_then(|age| i32::try_from(age).ok()),
+        max_age: fields.integer("MaxAge", 0..=i64::from(i32::MAX)).and_then(|age| i32::try_from(age).ok()),
     };
     fields.without_effect(&["Id"]);
     fields.finish();
@@ -324,11 +263,7 @@ fn notifications(mut fields: Fields<'_>) -> Vec<BucketNotification> {
         ("LambdaConfigurations", hint),
         ("TopicConfigurations", hint),
     ]);
-    let notifications = fields
-        .objects("QueueConfigurations")
-        .into_iter()
-        .filter_map(notification)
-        .collect();
+    let notifications = fields.objects("QueueConfigurations").into_iter().filter_map(notification).collect();
     fields.finish();
     notifications
 }
@@ -336,10 +271,7 @@ fn notifications(mut fields: Fields<'_>) -> Vec<BucketNotification> {
 fn notification(mut fields: Fields<'_>) -> Option<BucketNotification> {
     let event = fields.required_text("Event");
     if let Some(event) = event.as_ref().filter(|event| !event.starts_with("s3:Object")) {
-        fields.wrong::<()>(
-            "Event",
-            format_args!("{event:?} is no event that buckets tell here"),
-        );
+        fields.wrong::<()>("Event", format_args!("{event:?} is no event that buckets tell here"));
     }
     let queue_arn = fields.required_text("Queue");
     let (mut prefix, mut suffix) = (None, None);
@@ -349,11 +281,7 @@ fn notification(mut fields: Fields<'_>) -> Option<BucketNotification> {
                 rule.require("Name");
                 let name = rule.choice("Name", &["prefix", "suffix"]);
                 let value = rule.required_text("Value");
-                *(if name == Some("suffix") {
-                    &mut suffix
-                } else {
-                    &mut prefix
-                }) = value;
+                *(if name == Some("suffix") { &mut suffix } else { &mut prefix }) = value;
                 rule.finish();
             }
             key.finish();
@@ -361,10 +289,5 @@ fn notification(mut fields: Fields<'_>) -> Option<BucketNotification> {
         filter.finish();
     }
     fields.finish();
-    Some(BucketNotification {
-        event: event?,
-        queue_arn: queue_arn?,
-        prefix,
-        suffix,
-    })
+    Some(BucketNotification { event: event?, queue_arn: queue_arn?, prefix, suffix })
 }

@@ -24,10 +24,7 @@ const UNSUPPORTED: [(&str, &str); 12] = [
     ("Kinesis", QUEUE_HINT),
     ("MQ", QUEUE_HINT),
     ("MSK", QUEUE_HINT),
-    (
-        "S3",
-        "send the bucket's notifications to a queue (NotificationConfiguration) that the function reads",
-    ),
+    ("S3", "send the bucket's notifications to a queue (NotificationConfiguration) that the function reads"),
     ("SNS", QUEUE_HINT),
 ];
 
@@ -66,17 +63,13 @@ pub(super) fn event(event: &Event<'_>, kind: &str, outer: &Fields<'_>, fields: F
 fn stream_source(event: &Event<'_>, mut fields: Fields<'_>) -> Option<StreamSource> {
     let stream = fields.required_text("Stream");
     let table = stream.as_deref().and_then(|arn| {
-        let table = arn
-            .split_once(":table/")
-            .and_then(|(_, rest)| rest.split_once("/stream/"));
+        let table = arn.split_once(":table/").and_then(|(_, rest)| rest.split_once("/stream/"));
         let table = table.map(|(table, _)| table.to_owned());
         table.or_else(|| fields.wrong("Stream", format_args!("{arn:?} is no ARN of a table's stream")))
     });
     fields.require("StartingPosition");
     let position = fields.choice("StartingPosition", &["TRIM_HORIZON", "LATEST"]);
-    let age = fields
-        .integer("MaximumRecordAgeInSeconds", -1..=604_800)
-        .unwrap_or(-1);
+    let age = fields.integer("MaximumRecordAgeInSeconds", -1..=604_800).unwrap_or(-1);
     if (0..60).contains(&age) {
         fields.wrong::<()>(
             "MaximumRecordAgeInSeconds",
@@ -91,10 +84,7 @@ fn stream_source(event: &Event<'_>, mut fields: Fields<'_>) -> Option<StreamSour
     });
     fields.unsupported(&[
         ("SourceAccessConfigurations", "streams need none"),
-        (
-            "StartingPositionTimestamp",
-            "table streams begin at TRIM_HORIZON or LATEST",
-        ),
+        ("StartingPositionTimestamp", "table streams begin at TRIM_HORIZON or LATEST"),
         ("TumblingWindowInSeconds", "there are no aggregations"),
     ]);
     let source = StreamSource {
@@ -125,22 +115,12 @@ fn queue_source(event: &Event<'_>, mut fields: Fields<'_>) -> Option<QueueSource
     let queue = fields.required_text("Queue");
     let batch_size = fields.count("BatchSize", 1..=10_000).unwrap_or(10);
     let window = window(&mut fields);
-    let name = queue
-        .as_deref()
-        .and_then(|arn| arn.rsplit(':').next())
-        .unwrap_or_default()
-        .to_owned();
+    let name = queue.as_deref().and_then(|arn| arn.rsplit(':').next()).unwrap_or_default().to_owned();
     let fifo = name.ends_with(".fifo");
     if fifo && (batch_size > 10 || !window.is_zero()) {
-        fields.wrong::<()>(
-            "BatchSize",
-            "a FIFO queue gives at most 10 messages at once and waits for none",
-        );
+        fields.wrong::<()>("BatchSize", "a FIFO queue gives at most 10 messages at once and waits for none");
     } else if batch_size > 10 && window.is_zero() {
-        fields.wrong::<()>(
-            "BatchSize",
-            "more than 10 needs a MaximumBatchingWindowInSeconds of at least 1",
-        );
+        fields.wrong::<()>("BatchSize", "more than 10 needs a MaximumBatchingWindowInSeconds of at least 1");
     }
     let maximum_concurrency = fields.object("ScalingConfig").and_then(|mut scaling| {
         let concurrency = scaling.count("MaximumConcurrency", 2..=1000);
@@ -150,10 +130,7 @@ fn queue_source(event: &Event<'_>, mut fields: Fields<'_>) -> Option<QueueSource
     let report_batch_item_failures = reports_failures(&mut fields);
     let filters = filters(&mut fields);
     let enabled = fields.flag("Enabled").unwrap_or(true);
-    fields.unsupported(&[(
-        "ProvisionedPollerConfig",
-        "queues are polled as fast as they fill",
-    )]);
+    fields.unsupported(&[("ProvisionedPollerConfig", "queues are polled as fast as they fill")]);
     fields.without_effect(&without_effect::EVENT_SOURCE);
     fields.finish();
     let queue_arn = queue.filter(|_| enabled)?;
@@ -171,19 +148,14 @@ fn queue_source(event: &Event<'_>, mut fields: Fields<'_>) -> Option<QueueSource
 }
 
 fn window(fields: &mut Fields<'_>) -> Duration {
-    let seconds = fields
-        .count("MaximumBatchingWindowInSeconds", 0..=300)
-        .unwrap_or(0);
+    let seconds = fields.count("MaximumBatchingWindowInSeconds", 0..=300).unwrap_or(0);
     Duration::from_secs(seconds.into())
 }
 
 fn reports_failures(fields: &mut Fields<'_>) -> bool {
     let types = fields.texts("FunctionResponseTypes");
     for other in types.iter().filter(|kind| *kind != "ReportBatchItemFailures") {
-        fields.wrong::<()>(
-            "FunctionResponseTypes",
-            format_args!("{other:?} is not ReportBatchItemFailures"),
-        );
+        fields.wrong::<()>("FunctionResponseTypes", format_args!("{other:?} is not ReportBatchItemFailures"));
     }
     !types.is_empty()
 }
@@ -214,26 +186,12 @@ fn filters(fields: &mut Fields<'_>) -> Vec<Value> {
 /// `ScheduleV2`: a schedule of EventBridge Scheduler.
 fn schedule_v2(event: &Event<'_>, mut fields: Fields<'_>) -> Option<Schedule> {
     let expression = fields.required_text("ScheduleExpression");
-    let time_zone = fields
-        .text("ScheduleExpressionTimezone")
-        .unwrap_or_else(|| "UTC".to_owned());
+    let time_zone = fields.text("ScheduleExpressionTimezone").unwrap_or_else(|| "UTC".to_owned());
     let input = fields.text("Input");
     let enabled = fields.choice("State", &["ENABLED", "DISABLED"]) != Some("DISABLED");
-    fields.unsupported(&[
-        ("EndDate", "schedules run without end"),
-        ("StartDate", "schedules begin at once"),
-    ]);
+    fields.unsupported(&[("EndDate", "schedules run without end"), ("StartDate", "schedules begin at once")]);
     fields.without_effect(&["KmsKeyArn"]);
-    schedule(
-        event,
-        fields,
-        Parts {
-            expression: expression?,
-            time_zone,
-            input,
-            enabled,
-        },
-    )
+    schedule(event, fields, Parts { expression: expression?, time_zone, input, enabled })
 }
 
 /// `Schedule`: a rule of EventBridge, always in UTC and with an event of its own.
@@ -243,26 +201,12 @@ fn schedule_rule(event: &Event<'_>, mut fields: Fields<'_>) -> Option<Schedule> 
     let disabled = fields.choice("State", &["ENABLED", "DISABLED"]) == Some("DISABLED");
     let enabled = fields.flag("Enabled").unwrap_or(true) && !disabled;
     let time_zone = "UTC".to_owned();
-    schedule(
-        event,
-        fields,
-        Parts {
-            expression: expression?,
-            time_zone,
-            input: Some(input),
-            enabled,
-        },
-    )
+    schedule(event, fields, Parts { expression: expression?, time_zone, input: Some(input), enabled })
 }
 
 /// The event of a scheduled rule, with the same placeholders that Scheduler replaces.
 fn rule_event(event: &Event<'_>) -> String {
-    let rule = format!(
-        "arn:aws:events:{}:{}:rule/{}",
-        event.region,
-        event.account,
-        event.id()
-    );
+    let rule = format!("arn:aws:events:{}:{}:rule/{}", event.region, event.account, event.id());
     json!({
         "version": "0",
         "id": "<aws.scheduler.execution-id>",

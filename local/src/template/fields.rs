@@ -26,12 +26,7 @@ impl<'a> Fields<'a> {
                 Map::new()
             }
         };
-        Self {
-            place,
-            problems,
-            map,
-            known: Vec::new(),
-        }
+        Self { place, problems, map, known: Vec::new() }
     }
 
     /// The value of a key, as it is.
@@ -47,8 +42,7 @@ impl<'a> Fields<'a> {
     /// Tells that `key` is missing, unless it is there (rightly or wrongly).
     pub(super) fn require(&self, key: &'static str) {
         if !self.has(key) {
-            self.problems
-                .add(&self.place, format_args!("property {key} is required"));
+            self.problems.add(&self.place, format_args!("property {key} is required"));
         }
     }
 
@@ -96,8 +90,7 @@ impl<'a> Fields<'a> {
 
     /// Like [`Fields::integer`], for what is kept as an unsigned number: the range must not reach below zero.
     pub(super) fn count(&mut self, key: &'static str, range: RangeInclusive<i64>) -> Option<u32> {
-        self.integer(key, range)
-            .and_then(|number| u32::try_from(number).ok())
+        self.integer(key, range).and_then(|number| u32::try_from(number).ok())
     }
 
     pub(super) fn number(&mut self, key: &'static str) -> Option<f64> {
@@ -112,9 +105,7 @@ impl<'a> Fields<'a> {
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
         let value = self.take(key)?;
         let is_flag = value.is_boolean()
-            || value
-                .as_str()
-                .is_some_and(|text| matches!(text.to_lowercase().as_str(), "true" | "false"));
+            || value.as_str().is_some_and(|text| matches!(text.to_lowercase().as_str(), "true" | "false"));
         if is_flag {
             Some(is_true(&value))
         } else {
@@ -125,12 +116,7 @@ impl<'a> Fields<'a> {
     pub(super) fn choice(&mut self, key: &'static str, allowed: &[&'static str]) -> Option<&'static str> {
         let written = self.text(key)?;
         let found = allowed.iter().find(|name| **name == written).copied();
-        found.or_else(|| {
-            self.wrong(
-                key,
-                format_args!("{written:?} is not one of: {}", allowed.join(", ")),
-            )
-        })
+        found.or_else(|| self.wrong(key, format_args!("{written:?} is not one of: {}", allowed.join(", "))))
     }
 
     pub(super) fn list(&mut self, key: &'static str) -> Vec<Value> {
@@ -147,8 +133,7 @@ impl<'a> Fields<'a> {
             match item {
                 Value::Null => {}
                 Value::Object(_) | Value::Array(_) => {
-                    self.problems
-                        .add(self.place.key(key).index(index), "it must be text");
+                    self.problems.add(self.place.key(key).index(index), "it must be text");
                 }
                 scalar => texts.push(text(&scalar)),
             }
@@ -187,10 +172,7 @@ impl<'a> Fields<'a> {
             let fields = Fields::new(place.key(&name), value, self.problems);
             (name, fields)
         };
-        self.entries(key)
-            .into_iter()
-            .map(|(name, value)| fields(name, value))
-            .collect()
+        self.entries(key).into_iter().map(|(name, value)| fields(name, value)).collect()
     }
 
     /// Keys that are right and do nothing here.
@@ -215,10 +197,7 @@ impl<'a> Fields<'a> {
         for key in self.map.keys().filter(|key| !self.known.contains(&key.as_str())) {
             let hint = suggestion(key, self.known.iter().copied());
             let name = self.place.property(key);
-            self.problems.add(
-                self.place.owner(),
-                format_args!("unknown property {name:?}{hint}"),
-            );
+            self.problems.add(self.place.owner(), format_args!("unknown property {name:?}{hint}"));
         }
     }
 }

@@ -24,10 +24,7 @@ pub(super) fn function(
     runtime(&mut fields);
     let build = build(&mut fields, metadata, directory);
     fields.unsupported(&[
-        (
-            "DeadLetterQueue",
-            "use EventInvokeConfig with DestinationConfig.OnFailure",
-        ),
+        ("DeadLetterQueue", "use EventInvokeConfig with DestinationConfig.OnFailure"),
         ("DurableConfig", "functions run in one go"),
         ("FileSystemConfigs", "there are no network file systems"),
         ("FunctionUrlConfig", "use an HttpApi event"),
@@ -101,39 +98,27 @@ fn build(fields: &mut Fields<'_>, mut metadata: Fields<'_>, directory: &Path) ->
     }
     let code = normalized(&directory.join(code));
     match metadata.text("BuildMethod") {
-        None => Build::Prebuilt {
-            bootstrap: code.join("bootstrap"),
-        },
+        None => Build::Prebuilt { bootstrap: code.join("bootstrap") },
         Some(method) if method == "rust-cargolambda" => cargo(code, metadata),
         Some(method) => {
             let message = "is not supported by the laptop cloud: use rust-cargolambda, or build it yourself";
             metadata.wrong::<()>("BuildMethod", format_args!("{method} {message}"));
-            Build::Prebuilt {
-                bootstrap: code.join("bootstrap"),
-            }
+            Build::Prebuilt { bootstrap: code.join("bootstrap") }
         }
     }
 }
 
 fn cargo(workspace: PathBuf, mut metadata: Fields<'_>) -> Build {
     metadata.require("BuildProperties");
-    let binary = metadata
-        .object("BuildProperties")
-        .and_then(|mut properties| properties.required_text("Binary"));
-    Build::Cargo {
-        workspace,
-        binary: binary.unwrap_or_default(),
-    }
+    let binary =
+        metadata.object("BuildProperties").and_then(|mut properties| properties.required_text("Binary"));
+    Build::Cargo { workspace, binary: binary.unwrap_or_default() }
 }
 
 /// Without `.`, so that functions of one workspace are seen to be of one.
 fn normalized(path: &Path) -> PathBuf {
     let normalized: PathBuf = path.components().filter(|part| part.as_os_str() != ".").collect();
-    if normalized.as_os_str().is_empty() {
-        PathBuf::from(".")
-    } else {
-        normalized
-    }
+    if normalized.as_os_str().is_empty() { PathBuf::from(".") } else { normalized }
 }
 
 fn asynchronous(fields: &mut Fields<'_>) -> Asynchronous {
@@ -141,9 +126,7 @@ fn asynchronous(fields: &mut Fields<'_>) -> Asynchronous {
     let Some(mut config) = fields.object("EventInvokeConfig") else {
         return defaults;
     };
-    let attempts = config
-        .count("MaximumRetryAttempts", 0..=2)
-        .unwrap_or(defaults.maximum_retry_attempts);
+    let attempts = config.count("MaximumRetryAttempts", 0..=2).unwrap_or(defaults.maximum_retry_attempts);
     let age = config.count("MaximumEventAgeInSeconds", 60..=21_600);
     let on_failure = config.object("DestinationConfig").and_then(|mut destinations| {
         destinations.unsupported(&[("OnSuccess", "only failures have a destination")]);
@@ -163,10 +146,7 @@ fn asynchronous(fields: &mut Fields<'_>) -> Asynchronous {
 pub(super) fn on_failure(mut fields: Fields<'_>) -> Option<String> {
     let hint = "send failures to a queue and give its ARN as Destination";
     if let Some(kind) = fields.text("Type").filter(|kind| kind != "SQS" && kind != "SNS") {
-        fields.wrong::<()>(
-            "Type",
-            format_args!("{kind} is not supported by the laptop cloud: {hint}"),
-        );
+        fields.wrong::<()>("Type", format_args!("{kind} is not supported by the laptop cloud: {hint}"));
     }
     // SAM would make a queue of its own, which nobody could name.
     fields.require("Destination");

@@ -17,10 +17,7 @@ pub(super) fn check(globals: &Map<String, Value>, problems: &Problems) {
     for (section, value) in globals {
         if !known().any(|name| name == section) {
             let hint = suggestion(section, known());
-            problems.add(
-                "section Globals",
-                format_args!("unknown section {section:?}{hint}"),
-            );
+            problems.add("section Globals", format_args!("unknown section {section:?}{hint}"));
         } else if !value.is_object() {
             problems.add("section Globals", format_args!("{section} is not a mapping"));
         }
@@ -34,25 +31,16 @@ pub(super) fn merged(
     own: Map<String, Value>,
     ignore: Option<&Value>,
 ) -> Map<String, Value> {
-    let section = SECTIONS
-        .iter()
-        .find(|(_, of)| *of == kind)
-        .and_then(|(section, _)| globals.get(*section));
+    let section = SECTIONS.iter().find(|(_, of)| *of == kind).and_then(|(section, _)| globals.get(*section));
     let Some(Value::Object(section)) = section else {
         return own;
     };
     if ignore.is_some_and(|ignore| ignore == "*") {
         return own;
     }
-    let ignored = |key: &String| {
-        ignore
-            .and_then(Value::as_array)
-            .is_some_and(|keys| keys.iter().any(|k| k == key))
-    };
-    let inherited = section
-        .iter()
-        .filter(|(key, _)| !ignored(key))
-        .map(|(k, v)| (k.clone(), v.clone()));
+    let ignored =
+        |key: &String| ignore.and_then(Value::as_array).is_some_and(|keys| keys.iter().any(|k| k == key));
+    let inherited = section.iter().filter(|(key, _)| !ignored(key)).map(|(k, v)| (k.clone(), v.clone()));
     match merge(Value::Object(inherited.collect()), Value::Object(own)) {
         Value::Object(properties) => properties,
         _ => Map::new(),
@@ -86,28 +74,21 @@ fn merge_objects(mut global: Map<String, Value>, own: Map<String, Value>) -> Map
 /// SAM treats an intrinsic like the scalar that it will become.
 fn is_intrinsic(object: &Map<String, Value>) -> bool {
     object.len() == 1
-        && object
-            .keys()
-            .all(|key| key == "Ref" || key == "Condition" || key.starts_with("Fn::"))
+        && object.keys().all(|key| key == "Ref" || key == "Condition" || key.starts_with("Fn::"))
 }
 
 /// Adds the API that SAM makes up when an `HttpApi` event has no `ApiId`.
 pub(super) fn add_implicit_api(resources: &mut Map<String, Value>) {
     let wanted = resources.values().any(|resource| {
         resource["Type"] == "AWS::Serverless::Function"
-            && resource["Properties"]["Events"]
-                .as_object()
-                .is_some_and(|events| {
-                    events
-                        .values()
-                        .any(|event| event["Type"] == "HttpApi" && event["Properties"]["ApiId"].is_null())
-                })
+            && resource["Properties"]["Events"].as_object().is_some_and(|events| {
+                events
+                    .values()
+                    .any(|event| event["Type"] == "HttpApi" && event["Properties"]["ApiId"].is_null())
+            })
     });
     if wanted && !resources.contains_key(IMPLICIT_API) {
-        resources.insert(
-            IMPLICIT_API.to_owned(),
-            json!({"Type": "AWS::Serverless::HttpApi"}),
-        );
+        resources.insert(IMPLICIT_API.to_owned(), json!({"Type": "AWS::Serverless::HttpApi"}));
     }
 }
 

@@ -12,10 +12,8 @@ pub(super) fn api(id: String, mut fields: Fields<'_>) -> (HttpApi, Option<String
     let cors = cors(&mut fields);
     let throttle = fields.object("DefaultRouteSettings").and_then(throttle);
     if let Some(stage) = fields.text("StageName").filter(|stage| stage != "$default") {
-        fields.wrong::<()>(
-            "StageName",
-            format_args!("stage {stage} is not supported: there is only $default"),
-        );
+        fields
+            .wrong::<()>("StageName", format_args!("stage {stage} is not supported: there is only $default"));
     }
     fields.unsupported(&[
         ("DefinitionBody", "write routes as HttpApi events of functions"),
@@ -27,16 +25,7 @@ pub(super) fn api(id: String, mut fields: Fields<'_>) -> (HttpApi, Option<String
     ]);
     fields.without_effect(&without_effect::HTTP_API);
     fields.finish();
-    (
-        HttpApi {
-            id,
-            routes: Vec::new(),
-            authorizers,
-            cors,
-            throttle,
-        },
-        default_authorizer,
-    )
+    (HttpApi { id, routes: Vec::new(), authorizers, cors, throttle }, default_authorizer)
 }
 
 fn auth(mut fields: Fields<'_>) -> (BTreeMap<String, JwtAuthorizer>, Option<String>) {
@@ -46,16 +35,10 @@ fn auth(mut fields: Fields<'_>) -> (BTreeMap<String, JwtAuthorizer>, Option<Stri
         authorizers.extend(jwt_authorizer(authorizer).map(|authorizer| (name, authorizer)));
     }
     if let Some(name) = default.as_ref().filter(|name| !authorizers.contains_key(*name)) {
-        fields.wrong::<()>(
-            "DefaultAuthorizer",
-            format_args!("{name:?} is no JWT authorizer of this API"),
-        );
+        fields.wrong::<()>("DefaultAuthorizer", format_args!("{name:?} is no JWT authorizer of this API"));
     }
     if fields.flag("EnableIamAuthorizer") == Some(true) {
-        fields.wrong::<()>(
-            "EnableIamAuthorizer",
-            "not supported by the laptop cloud: use a JWT authorizer",
-        );
+        fields.wrong::<()>("EnableIamAuthorizer", "not supported by the laptop cloud: use a JWT authorizer");
     }
     fields.finish();
     (authorizers, default)
@@ -72,9 +55,8 @@ fn jwt_authorizer(mut fields: Fields<'_>) -> Option<JwtAuthorizer> {
         ("FunctionInvokeRole", hint),
         ("Identity", hint),
     ]);
-    let identity_source = fields
-        .text("IdentitySource")
-        .unwrap_or_else(|| "$request.header.Authorization".to_owned());
+    let identity_source =
+        fields.text("IdentitySource").unwrap_or_else(|| "$request.header.Authorization".to_owned());
     let scopes = fields.texts("AuthorizationScopes");
     fields.require("JwtConfiguration");
     let configuration = fields.object("JwtConfiguration");
@@ -89,12 +71,7 @@ fn jwt_authorizer(mut fields: Fields<'_>) -> Option<JwtAuthorizer> {
         _ => Vec::new(),
     };
     configuration.finish();
-    Some(JwtAuthorizer {
-        issuer: issuer?,
-        audience,
-        identity_source,
-        scopes,
-    })
+    Some(JwtAuthorizer { issuer: issuer?, audience, identity_source, scopes })
 }
 
 /// `CorsConfiguration`: a mapping, or `true` for every origin and method.
@@ -102,10 +79,7 @@ fn cors(fields: &mut Fields<'_>) -> Option<Cors> {
     let every = || vec!["*".to_owned()];
     match fields.take("CorsConfiguration")? {
         Value::Bool(false) => None,
-        Value::Bool(true) => Some(Cors {
-            allow_origins: every(),
-            ..Cors::default()
-        }),
+        Value::Bool(true) => Some(Cors { allow_origins: every(), ..Cors::default() }),
         value => {
             let mut cors = fields.of("CorsConfiguration", value);
             let configuration = Cors {
@@ -119,10 +93,7 @@ fn cors(fields: &mut Fields<'_>) -> Option<Cors> {
             if configuration.allow_credentials
                 && configuration.allow_origins.iter().any(|origin| origin == "*")
             {
-                cors.wrong::<()>(
-                    "AllowCredentials",
-                    "API Gateway refuses it together with the origin *",
-                );
+                cors.wrong::<()>("AllowCredentials", "API Gateway refuses it together with the origin *");
             }
             cors.finish();
             Some(configuration)
@@ -138,10 +109,7 @@ fn throttle(mut fields: Fields<'_>) -> Option<Throttle> {
     match (rate, burst) {
         (None, None) => None,
         // Either alone keeps the account's default for the other.
-        (rate, burst) => Some(Throttle {
-            rate: rate.unwrap_or(10_000.0),
-            burst: burst.unwrap_or(5_000),
-        }),
+        (rate, burst) => Some(Throttle { rate: rate.unwrap_or(10_000.0), burst: burst.unwrap_or(5_000) }),
     }
 }
 
@@ -169,19 +137,10 @@ pub(super) fn route<'a>(function: &str, mut fields: Fields<'a>) -> Option<Planne
         "*" | "X-AMAZON-APIGATEWAY-ANY-METHOD" => "ANY".to_owned(),
         method => method.to_owned(),
     });
-    if let Some(method) = method
-        .as_ref()
-        .filter(|method| !METHODS.contains(&method.as_str()))
-    {
-        fields.wrong::<()>(
-            "Method",
-            format_args!("{method:?} is not one of: {}", METHODS.join(", ")),
-        );
+    if let Some(method) = method.as_ref().filter(|method| !METHODS.contains(&method.as_str())) {
+        fields.wrong::<()>("Method", format_args!("{method:?} is not one of: {}", METHODS.join(", ")));
     }
-    if let Some(path) = path
-        .as_ref()
-        .filter(|path| !path.starts_with('/') && *path != "$default")
-    {
+    if let Some(path) = path.as_ref().filter(|path| !path.starts_with('/') && *path != "$default") {
         fields.wrong::<()>("Path", format_args!("{path:?} does not begin with /"));
     }
     let authorizer = fields.object("Auth").and_then(|mut auth| {
@@ -190,45 +149,20 @@ pub(super) fn route<'a>(function: &str, mut fields: Fields<'a>) -> Option<Planne
         auth.finish();
         authorizer
     });
-    if let Some(version) = fields
-        .text("PayloadFormatVersion")
-        .filter(|version| version != "2.0")
-    {
-        fields.wrong::<()>(
-            "PayloadFormatVersion",
-            format_args!("{version} is not supported: only 2.0 is"),
-        );
+    if let Some(version) = fields.text("PayloadFormatVersion").filter(|version| version != "2.0") {
+        fields.wrong::<()>("PayloadFormatVersion", format_args!("{version} is not supported: only 2.0 is"));
     }
-    fields.unsupported(&[(
-        "RouteSettings",
-        "the API's DefaultRouteSettings is for all routes",
-    )]);
+    fields.unsupported(&[("RouteSettings", "the API's DefaultRouteSettings is for all routes")]);
     // The function's own timeout comes first: this one can only be shorter than the gateway's 30 s.
     fields.without_effect(&["TimeoutInMillis"]);
     let (path, method) = (path?, method?);
-    let route = Route {
-        method,
-        path,
-        function: function.to_owned(),
-        authorizer: None,
-    };
-    Some(PlannedRoute {
-        api_id,
-        route,
-        authorizer,
-        fields,
-    })
+    let route = Route { method, path, function: function.to_owned(), authorizer: None };
+    Some(PlannedRoute { api_id, route, authorizer, fields })
 }
 
 /// Puts routes into their API, telling what does not fit.
 pub(super) fn attach(api: &mut HttpApi, default_authorizer: Option<&str>, routes: Vec<PlannedRoute<'_>>) {
-    for PlannedRoute {
-        api_id,
-        mut route,
-        authorizer,
-        fields,
-    } in routes
-    {
+    for PlannedRoute { api_id, mut route, authorizer, fields } in routes {
         if let Some(other) = api_id.filter(|id| *id != api.id) {
             fields.wrong::<()>("ApiId", format_args!("{other:?} is not the API of this template"));
         }
@@ -236,10 +170,8 @@ pub(super) fn attach(api: &mut HttpApi, default_authorizer: Option<&str>, routes
             None | Some("NONE") => None,
             Some(name) if !api.authorizers.contains_key(name) => {
                 if authorizer.is_some() {
-                    fields.wrong::<()>(
-                        "Auth.Authorizer",
-                        format_args!("{name:?} is no authorizer of the API"),
-                    );
+                    fields
+                        .wrong::<()>("Auth.Authorizer", format_args!("{name:?} is no authorizer of the API"));
                 }
                 None
             }

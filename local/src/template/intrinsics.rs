@@ -23,19 +23,16 @@ pub(super) fn evaluate(scope: &Scope<'_>, function: &str, argument: &Value, plac
             None => scope.wrong(place, "Ref takes the name of a resource or parameter"),
         },
         "Fn::If" => return if_(scope, argument, place),
-        "Condition" => argument
-            .as_str()
-            .and_then(|name| scope.condition(name, place))
-            .map(Value::Bool),
+        "Condition" => argument.as_str().and_then(|name| scope.condition(name, place)).map(Value::Bool),
         "Fn::GetAtt" => get_att(scope, argument, place).map(Value::String),
         "Fn::Sub" => sub(scope, argument, place).map(Value::String),
         "Fn::Join" => join(scope, argument, place).map(Value::String),
         "Fn::Split" => split(scope, argument, place),
         "Fn::Select" => select(scope, argument, place),
         "Fn::FindInMap" => find_in_map(scope, argument, place),
-        "Fn::Base64" => scope
-            .resolve_text(argument, place)
-            .map(|text| Value::String(BASE64_STANDARD.encode(text))),
+        "Fn::Base64" => {
+            scope.resolve_text(argument, place).map(|text| Value::String(BASE64_STANDARD.encode(text)))
+        }
         "Fn::Equals" => equals(scope, argument, place).map(Value::Bool),
         "Fn::Not" => not(scope, argument, place).map(Value::Bool),
         "Fn::And" => all_of(scope, "Fn::And", argument, place).map(|all| Value::Bool(all.iter().all(|x| *x))),
@@ -57,9 +54,8 @@ fn arguments<'v, const N: usize>(
     argument: &'v Value,
     place: &Place,
 ) -> Option<[&'v Value; N]> {
-    let items: Option<[&Value; N]> = argument
-        .as_array()
-        .and_then(|items| items.iter().collect::<Vec<_>>().try_into().ok());
+    let items: Option<[&Value; N]> =
+        argument.as_array().and_then(|items| items.iter().collect::<Vec<_>>().try_into().ok());
     items.or_else(|| scope.wrong(place, format_args!("{function} takes a list of {N} values")))
 }
 
@@ -77,9 +73,7 @@ fn if_(scope: &Scope<'_>, argument: &Value, place: &Place) -> Option<Value> {
         return Some(Value::Null);
     };
     let Some(name) = name.as_str() else {
-        scope
-            .problems
-            .add(place, "Fn::If takes the name of a condition first");
+        scope.problems.add(place, "Fn::If takes the name of a condition first");
         return Some(Value::Null);
     };
     match scope.condition(name, place) {
@@ -118,12 +112,9 @@ fn sub(scope: &Scope<'_>, argument: &Value, place: &Place) -> Option<String> {
     let mut output = String::new();
     let mut rest = template.as_str();
     while let Some((before, after)) = rest.split_once("${") {
-        let (name, behind) = after.split_once('}').or_else(|| {
-            scope.wrong(
-                place,
-                format_args!("Fn::Sub: a ${{ is not closed in {template:?}"),
-            )
-        })?;
+        let (name, behind) = after
+            .split_once('}')
+            .or_else(|| scope.wrong(place, format_args!("Fn::Sub: a ${{ is not closed in {template:?}")))?;
         output.push_str(before);
         output.push_str(&sub_variable(scope, name, variables, place)?);
         rest = behind;
@@ -176,19 +167,9 @@ fn select(scope: &Scope<'_>, argument: &Value, place: &Place) -> Option<Value> {
     let [index, items] = arguments(scope, "Fn::Select", argument, place)?;
     let index = scope.resolve_text(index, place)?;
     let items = list(scope, "Fn::Select", items, place)?;
-    let found = index
-        .parse::<usize>()
-        .ok()
-        .and_then(|index| items.get(index))
-        .cloned();
+    let found = index.parse::<usize>().ok().and_then(|index| items.get(index)).cloned();
     found.or_else(|| {
-        scope.wrong(
-            place,
-            format_args!(
-                "Fn::Select: there is no item {index} in a list of {}",
-                items.len()
-            ),
-        )
+        scope.wrong(place, format_args!("Fn::Select: there is no item {index} in a list of {}", items.len()))
     })
 }
 
@@ -203,12 +184,7 @@ fn find_in_map(scope: &Scope<'_>, argument: &Value, place: &Place) -> Option<Val
         return scope.wrong(place, format_args!("Fn::FindInMap: {map:?} is no mapping{hint}"));
     };
     let found = entries.get(&first).and_then(|entry| entry.get(&second)).cloned();
-    found.or_else(|| {
-        scope.wrong(
-            place,
-            format_args!("Fn::FindInMap: {map} has no {first}.{second}"),
-        )
-    })
+    found.or_else(|| scope.wrong(place, format_args!("Fn::FindInMap: {map} has no {first}.{second}")))
 }
 
 /// Both sides as text, as CloudFormation compares them.
@@ -228,18 +204,12 @@ fn all_of(scope: &Scope<'_>, function: &str, argument: &Value, place: &Place) ->
         Some(items) if (2..=10).contains(&items.len()) => {
             items.iter().map(|item| scope.boolean(item, place)).collect()
         }
-        _ => scope.wrong(
-            place,
-            format_args!("{function} takes a list of 2 to 10 conditions"),
-        ),
+        _ => scope.wrong(place, format_args!("{function} takes a list of 2 to 10 conditions")),
     }
 }
 
 fn availability_zones(scope: &Scope<'_>) -> Value {
-    ["a", "b", "c"]
-        .iter()
-        .map(|zone| format!("{}{zone}", scope.settings.region))
-        .collect()
+    ["a", "b", "c"].iter().map(|zone| format!("{}{zone}", scope.settings.region)).collect()
 }
 
 #[cfg(test)]
@@ -279,14 +249,8 @@ Resources:
         let cases = [
             ("!Ref Stage", json!("dev")),
             ("!Ref List", json!(["a", "b"])),
-            (
-                "!Ref Queue",
-                json!("http://localhost:4566/000000000000/test-Queue"),
-            ),
-            (
-                "!GetAtt Queue.Arn",
-                json!("arn:aws:sqs:us-east-1:000000000000:test-Queue"),
-            ),
+            ("!Ref Queue", json!("http://localhost:4566/000000000000/test-Queue")),
+            ("!GetAtt Queue.Arn", json!("arn:aws:sqs:us-east-1:000000000000:test-Queue")),
             ("{'Fn::GetAtt': [Queue, QueueName]}", json!("test-Queue")),
             (
                 "!GetAtt Table.StreamArn",
@@ -296,31 +260,19 @@ Resources:
                 "!Sub '${Stage}-${Queue.QueueName}-${!Raw}-${AWS::Region}'",
                 json!("dev-test-Queue-${Raw}-us-east-1"),
             ),
-            (
-                "!Sub ['${A}/${Stage}', {A: !Select [1, !Ref List]}]",
-                json!("b/dev"),
-            ),
-            (
-                "!Join ['-', [a, 1, !Ref Stage, !Ref 'AWS::NoValue']]",
-                json!("a-1-dev"),
-            ),
+            ("!Sub ['${A}/${Stage}', {A: !Select [1, !Ref List]}]", json!("b/dev")),
+            ("!Join ['-', [a, 1, !Ref Stage, !Ref 'AWS::NoValue']]", json!("a-1-dev")),
             ("!Join [':', !Ref List]", json!("a:b")),
             ("!Select [1, !Split ['/', x/y/z]]", json!("y")),
             ("!Split [',', 'p,q']", json!(["p", "q"])),
             ("!If [IsProd, 1, 2]", json!(2)),
-            (
-                "{a: !If [IsProd, 1, !Ref 'AWS::NoValue'], b: [!Ref 'AWS::NoValue', 3]}",
-                json!({"b": [3]}),
-            ),
+            ("{a: !If [IsProd, 1, !Ref 'AWS::NoValue'], b: [!Ref 'AWS::NoValue', 3]}", json!({"b": [3]})),
             ("!FindInMap [Sizes, !Ref Stage, Memory]", json!(128)),
             ("!Base64 hello", json!("aGVsbG8=")),
             ("!Equals [1, '1']", json!(true)),
             ("!Condition Either", json!(true)),
             ("!Condition Both", json!(false)),
-            (
-                "{Condition: {StringEquals: {a: b}}}",
-                json!({"Condition": {"StringEquals": {"a": "b"}}}),
-            ),
+            ("{Condition: {StringEquals: {a: b}}}", json!({"Condition": {"StringEquals": {"a": "b"}}})),
         ];
         for (expression, expected) in cases {
             assert_eq!(evaluated(expression), (Some(expected), vec![]), "{expression}");
@@ -335,52 +287,22 @@ Resources:
     #[test]
     fn every_mistake_is_told() {
         let cases = [
-            (
-                "!Ref Queu",
-                r#"here: "Queu" is no resource or parameter — did you mean Queue?"#,
-            ),
-            (
-                "!Sub '${Nothing}'",
-                r#"here: "Nothing" is no resource or parameter"#,
-            ),
-            (
-                "!GetAtt Queue.Arm",
-                r#"here: AWS::SQS::Queue has no attribute "Arm" — did you mean Arn?"#,
-            ),
+            ("!Ref Queu", r#"here: "Queu" is no resource or parameter — did you mean Queue?"#),
+            ("!Sub '${Nothing}'", r#"here: "Nothing" is no resource or parameter"#),
+            ("!GetAtt Queue.Arm", r#"here: AWS::SQS::Queue has no attribute "Arm" — did you mean Arn?"#),
             ("!GetAtt Queue", r#"here: AWS::SQS::Queue has no attribute """#),
-            (
-                "!Ref Never",
-                "here: Never is referred to but not created: its condition IsProd is false",
-            ),
-            (
-                "!If [IsPrd, 1, 2]",
-                r#"here: "IsPrd" is no condition — did you mean IsProd?"#,
-            ),
-            (
-                "!Condition Circle",
-                "condition Circle: condition Circle refers to itself",
-            ),
+            ("!Ref Never", "here: Never is referred to but not created: its condition IsProd is false"),
+            ("!If [IsPrd, 1, 2]", r#"here: "IsPrd" is no condition — did you mean IsProd?"#),
+            ("!Condition Circle", "condition Circle: condition Circle refers to itself"),
             (
                 "!ImportValue x",
                 "here: Fn::ImportValue reads from another stack, and there is none here: use a parameter",
             ),
-            (
-                "!FindInMap [Size, a, b]",
-                r#"here: Fn::FindInMap: "Size" is no mapping — did you mean Sizes?"#,
-            ),
-            (
-                "!FindInMap [Sizes, dev, Disk]",
-                "here: Fn::FindInMap: Sizes has no dev.Disk",
-            ),
-            (
-                "!Select [5, [a]]",
-                "here: Fn::Select: there is no item 5 in a list of 1",
-            ),
+            ("!FindInMap [Size, a, b]", r#"here: Fn::FindInMap: "Size" is no mapping — did you mean Sizes?"#),
+            ("!FindInMap [Sizes, dev, Disk]", "here: Fn::FindInMap: Sizes has no dev.Disk"),
+            ("!Select [5, [a]]", "here: Fn::Select: there is no item 5 in a list of 1"),
             ("!Join [a]", "here: Fn::Join takes a list of 2 values"),
-            (
-                "!Sub '${Stage'",
-                r#"here: Fn::Sub: a ${ is not closed in "${Stage""#,
-            ),
+            ("!Sub '${Stage'", r#"here: Fn::Sub: a ${ is not closed in "${Stage""#),
             ("!Not [maybe]", "here: it is not a condition"),
             ("!Cidr [a]", "here: Fn::Cidr is not supported"),
         ];

@@ -22,19 +22,11 @@ const EVENT_TYPES: [&str; 10] = [
 pub(super) fn topic(named: Named, mut fields: Fields<'_>) -> (Topic, Vec<Subscription>) {
     let mut subscriptions = Vec::new();
     for mut subscription in fields.objects("Subscription") {
-        let (protocol, endpoint) = (
-            protocol(&mut subscription),
-            subscription.required_text("Endpoint"),
-        );
+        let (protocol, endpoint) = (protocol(&mut subscription), subscription.required_text("Endpoint"));
         subscription.finish();
         if let (Some(protocol), Some(endpoint)) = (protocol, endpoint) {
             let topic_arn = named.arn.clone();
-            subscriptions.push(Subscription {
-                topic_arn,
-                protocol,
-                endpoint,
-                raw_message_delivery: false,
-            });
+            subscriptions.push(Subscription { topic_arn, protocol, endpoint, raw_message_delivery: false });
         }
     }
     fields.unsupported(&[
@@ -44,13 +36,7 @@ pub(super) fn topic(named: Named, mut fields: Fields<'_>) -> (Topic, Vec<Subscri
     ]);
     fields.without_effect(&without_effect::TOPIC);
     fields.finish();
-    (
-        Topic {
-            name: named.name,
-            arn: named.arn,
-        },
-        subscriptions,
-    )
+    (Topic { name: named.name, arn: named.arn }, subscriptions)
 }
 
 /// `AWS::SNS::Subscription`.
@@ -104,9 +90,7 @@ pub(super) fn configuration_set(mut fields: Fields<'_>) {
 pub(super) fn event_destination(id: &str, mut fields: Fields<'_>) -> Option<(String, EventDestination)> {
     let set = fields.required_text("ConfigurationSetName");
     fields.require("EventDestination");
-    let destination = fields
-        .object("EventDestination")
-        .and_then(|destination| target(id, destination));
+    let destination = fields.object("EventDestination").and_then(|destination| target(id, destination));
     fields.finish();
     Some((set?, destination?))
 }
@@ -115,19 +99,10 @@ fn target(id: &str, mut fields: Fields<'_>) -> Option<EventDestination> {
     let name = fields.text("Name").unwrap_or_else(|| id.to_owned());
     let enabled = fields.flag("Enabled").unwrap_or_default();
     fields.require("MatchingEventTypes");
-    let event_types: Vec<String> = fields
-        .texts("MatchingEventTypes")
-        .iter()
-        .map(|event| event.to_lowercase())
-        .collect();
-    for event in event_types
-        .iter()
-        .filter(|event| !EVENT_TYPES.contains(&event.as_str()))
-    {
-        fields.wrong::<()>(
-            "MatchingEventTypes",
-            format_args!("{event:?} is no event type of SES"),
-        );
+    let event_types: Vec<String> =
+        fields.texts("MatchingEventTypes").iter().map(|event| event.to_lowercase()).collect();
+    for event in event_types.iter().filter(|event| !EVENT_TYPES.contains(&event.as_str())) {
+        fields.wrong::<()>("MatchingEventTypes", format_args!("{event:?} is no event type of SES"));
     }
     fields.require("SnsDestination");
     let topic_arn = fields.object("SnsDestination").and_then(|mut sns| {
@@ -142,9 +117,5 @@ fn target(id: &str, mut fields: Fields<'_>) -> Option<EventDestination> {
         ("KinesisFirehoseDestination", hint),
     ]);
     fields.finish();
-    enabled.then_some(EventDestination {
-        name,
-        event_types,
-        topic_arn: topic_arn?,
-    })
+    enabled.then_some(EventDestination { name, event_types, topic_arn: topic_arn? })
 }

@@ -57,12 +57,7 @@ impl Scope<'_> {
 
     pub(super) fn arn(&self, service: &str, resource: &str) -> String {
         let settings = self.settings;
-        format!(
-            "arn:{}:{service}:{}:{}:{resource}",
-            settings.partition(),
-            settings.region,
-            settings.account
-        )
+        format!("arn:{}:{service}:{}:{}:{resource}", settings.partition(), settings.region, settings.account)
     }
 
     /// The ARN of a resource of a type that this host creates; `None` for one without.
@@ -107,16 +102,11 @@ impl Scope<'_> {
         let known: &[(&str, Option<String>)] = match kind {
             "AWS::DynamoDB::Table" => {
                 if attribute == "StreamArn" && !resource.properties.contains_key("StreamSpecification") {
-                    return self.wrong(
-                        place,
-                        format_args!("{id} has no stream: it has no StreamSpecification"),
-                    );
+                    return self
+                        .wrong(place, format_args!("{id} has no stream: it has no StreamSpecification"));
                 }
                 // The real one carries the time the stream began, which is known only after it did.
-                &[
-                    ("Arn", arn()),
-                    ("StreamArn", arn().map(|arn| format!("{arn}/stream/local"))),
-                ]
+                &[("Arn", arn()), ("StreamArn", arn().map(|arn| format!("{arn}/stream/local")))]
             }
             "AWS::Serverless::SimpleTable" | "AWS::Serverless::Function" => &[("Arn", arn())],
             "AWS::SQS::Queue" => &[
@@ -128,19 +118,13 @@ impl Scope<'_> {
                 ("Arn", arn()),
                 ("DomainName", Some(format!("{name}.s3.{suffix}"))),
                 ("RegionalDomainName", Some(format!("{name}.s3.{region}.{suffix}"))),
-                (
-                    "DualStackDomainName",
-                    Some(format!("{name}.s3.dualstack.{region}.{suffix}")),
-                ),
+                ("DualStackDomainName", Some(format!("{name}.s3.dualstack.{region}.{suffix}"))),
             ],
             "AWS::SNS::Topic" => &[("TopicArn", arn()), ("TopicName", Some(name.clone()))],
             "AWS::SecretsManager::Secret" => &[("Id", arn())],
             "AWS::Serverless::HttpApi" => &[
                 ("ApiId", Some(name.clone())),
-                (
-                    "ApiEndpoint",
-                    Some(format!("https://{name}.execute-api.{region}.{suffix}")),
-                ),
+                ("ApiEndpoint", Some(format!("https://{name}.execute-api.{region}.{suffix}"))),
             ],
             "AWS::SES::EmailIdentity" | "AWS::SES::ConfigurationSet" | "AWS::SNS::Subscription" => &[],
             _ => return Some(self.placeholder(kind, &name, attribute)),
@@ -164,26 +148,17 @@ impl Scope<'_> {
     /// `FunctionRole.Arn`: the role that SAM makes for a function that brings none.
     pub(super) fn generated_role(&self, name: &str, attribute: &str) -> Option<String> {
         let resources = &self.template.resources;
-        let function = name
-            .strip_suffix("Role")
-            .filter(|_| !resources.contains_key(name))?;
+        let function = name.strip_suffix("Role").filter(|_| !resources.contains_key(name))?;
         let is_function = resources.get(function)?.kind == "AWS::Serverless::Function";
         let partition = self.settings.partition();
         let account = &self.settings.account;
-        (is_function && attribute == "Arn").then(|| {
-            format!(
-                "arn:{partition}:iam::{account}:role/{}-{name}",
-                self.settings.stack_name
-            )
-        })
+        (is_function && attribute == "Arn")
+            .then(|| format!("arn:{partition}:iam::{account}:role/{}-{name}", self.settings.stack_name))
     }
 }
 
 pub(super) fn is_true(value: &Value) -> bool {
-    value == true
-        || value
-            .as_str()
-            .is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    value == true || value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"))
 }
 
 #[cfg(test)]
@@ -216,10 +191,7 @@ Outputs:
             ("Files", "test-files"),
             ("FilesDomain", "test-files.s3.us-east-1.amazonaws.com"),
             ("News", "arn:aws:sns:us-east-1:000000000000:test-News"),
-            (
-                "Key",
-                "arn:aws:secretsmanager:us-east-1:000000000000:secret:test-Key-local0",
-            ),
+            ("Key", "arn:aws:secretsmanager:us-east-1:000000000000:secret:test-Key-local0"),
             ("Api", "api"),
             ("Pool", "arn:aws:cognito:us-east-1:000000000000:test-Pool"),
         ];

@@ -29,16 +29,10 @@ pub(super) fn resolve(
 ) -> BTreeMap<String, Value> {
     let issuers = issuer_parameters(template);
     let mut values = pseudo_parameters(settings);
-    for name in settings
-        .parameters
-        .keys()
-        .filter(|name| !template.parameters.contains_key(*name))
-    {
+    for name in settings.parameters.keys().filter(|name| !template.parameters.contains_key(*name)) {
         let hint = suggestion(name, template.parameters.keys().map(String::as_str));
-        problems.add(
-            "section Parameters",
-            format_args!("a value was given for unknown parameter {name}{hint}"),
-        );
+        problems
+            .add("section Parameters", format_args!("a value was given for unknown parameter {name}{hint}"));
     }
     for (name, definition) in &template.parameters {
         let place = Place::new(format!("parameter {name}"));
@@ -49,23 +43,14 @@ pub(super) fn resolve(
         let given = settings.parameters.get(name).cloned();
         let given = given.or_else(|| definition.get("Default").map(text));
         // A token issuer is a service that the laptop cloud is itself: a template that leaves it open gets the host's.
-        let given = given.or_else(|| {
-            issuers
-                .contains(name.as_str())
-                .then(|| settings.local_issuer.clone())
-        });
+        let given = given.or_else(|| issuers.contains(name.as_str()).then(|| settings.local_issuer.clone()));
         values.insert(name.clone(), value(&place, definition, given, problems));
     }
     values
 }
 
 fn pseudo_parameters(settings: &Settings<'_>) -> BTreeMap<String, Value> {
-    let Settings {
-        region,
-        account,
-        stack_name,
-        ..
-    } = settings;
+    let Settings { region, account, stack_name, .. } = settings;
     let partition = settings.partition();
     [
         ("AWS::AccountId", account.clone()),
@@ -102,17 +87,11 @@ fn value(
     problems: &Problems,
 ) -> Value {
     for key in definition.keys().filter(|key| !KEYS.contains(&key.as_str())) {
-        problems.add(
-            place,
-            format_args!("unknown property {key:?}{}", suggestion(key, KEYS)),
-        );
+        problems.add(place, format_args!("unknown property {key:?}{}", suggestion(key, KEYS)));
     }
     let kind = definition.get("Type").and_then(Value::as_str).unwrap_or_default();
     let Some(given) = given else {
-        problems.add(
-            place,
-            "it has no default and no value was given: add --parameter NAME=VALUE",
-        );
+        problems.add(place, "it has no default and no value was given: add --parameter NAME=VALUE");
         return Value::Null;
     };
     match kind {
@@ -164,10 +143,7 @@ fn complaint(definition: &Map<String, Value>, value: &str) -> Option<String> {
         && !allowed.iter().any(|allowed| text(allowed) == value)
     {
         let allowed: Vec<String> = allowed.iter().map(text).collect();
-        return Some(format!(
-            "{value:?} is not one of its AllowedValues: {}",
-            allowed.join(", ")
-        ));
+        return Some(format!("{value:?} is not one of its AllowedValues: {}", allowed.join(", ")));
     }
     if let Some(pattern) = definition.get("AllowedPattern").and_then(Value::as_str) {
         // The whole value has to match, as with CloudFormation.
@@ -224,10 +200,8 @@ mod tests {
     fn resolved(parameters: &str, given: &[(&str, &str)]) -> (BTreeMap<String, Value>, Vec<String>) {
         let template = template(&format!("Parameters: {parameters}\nResources: {{}}"));
         let mut settings = settings();
-        settings.parameters = given
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        settings.parameters =
+            given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let problems = Problems::default();
         (resolve(&template, &settings, &problems), problems.messages())
     }
@@ -248,10 +222,7 @@ mod tests {
     #[test]
     fn every_broken_constraint_is_told() {
         let cases = [
-            (
-                "{P: {Type: String}}",
-                "it has no default and no value was given: add --parameter NAME=VALUE",
-            ),
+            ("{P: {Type: String}}", "it has no default and no value was given: add --parameter NAME=VALUE"),
             (
                 "{P: {Type: String, Default: c, AllowedValues: [a, b]}}",
                 r#""c" is not one of its AllowedValues: a, b"#,
@@ -260,23 +231,11 @@ mod tests {
                 "{P: {Type: String, Default: A1, AllowedPattern: '[a-z]+', ConstraintDescription: lower case}}",
                 r#""A1" does not match its AllowedPattern [a-z]+ (lower case)"#,
             ),
-            (
-                "{P: {Type: String, Default: a, MinLength: 2}}",
-                r#""a" is shorter than its MinLength, 2"#,
-            ),
-            (
-                "{P: {Type: String, Default: abc, MaxLength: 2}}",
-                r#""abc" is longer than its MaxLength, 2"#,
-            ),
+            ("{P: {Type: String, Default: a, MinLength: 2}}", r#""a" is shorter than its MinLength, 2"#),
+            ("{P: {Type: String, Default: abc, MaxLength: 2}}", r#""abc" is longer than its MaxLength, 2"#),
             ("{P: {Type: Number, Default: x}}", r#""x" is not a number"#),
-            (
-                "{P: {Type: Number, Default: 1, MinValue: 2}}",
-                "1 is less than its MinValue, 2",
-            ),
-            (
-                "{P: {Type: Number, Default: 3, MaxValue: 2}}",
-                "3 is more than its MaxValue, 2",
-            ),
+            ("{P: {Type: Number, Default: 1, MinValue: 2}}", "1 is less than its MinValue, 2"),
+            ("{P: {Type: Number, Default: 3, MaxValue: 2}}", "3 is more than its MaxValue, 2"),
             (
                 "{P: {Type: 'AWS::SSM::Parameter::Value<String>', Default: x}}",
                 "type AWS::SSM::Parameter::Value<String> reads from Systems Manager, which the laptop cloud has not: \

@@ -22,9 +22,7 @@ impl fmt::Display for TemplateErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let noun = if self.0.len() == 1 { "error" } else { "errors" };
         write!(formatter, "the template has {} {noun}:", self.0.len())?;
-        self.0
-            .iter()
-            .try_for_each(|message| write!(formatter, "\n  {message}"))
+        self.0.iter().try_for_each(|message| write!(formatter, "\n  {message}"))
     }
 }
 
@@ -46,11 +44,7 @@ impl Problems {
 
     pub(super) fn into_result<T>(self, value: T) -> Result<T, TemplateErrors> {
         let messages = self.0.into_inner();
-        if messages.is_empty() {
-            Ok(value)
-        } else {
-            Err(TemplateErrors(messages))
-        }
+        if messages.is_empty() { Ok(value) } else { Err(TemplateErrors(messages)) }
     }
 
     #[cfg(test)]
@@ -68,25 +62,16 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(owner: impl Into<String>) -> Self {
-        Self {
-            owner: owner.into(),
-            path: String::new(),
-        }
+        Self { owner: owner.into(), path: String::new() }
     }
 
     pub(super) fn key(&self, key: &str) -> Self {
         let separator = if self.path.is_empty() { "" } else { "." };
-        Self {
-            owner: self.owner.clone(),
-            path: format!("{}{separator}{key}", self.path),
-        }
+        Self { owner: self.owner.clone(), path: format!("{}{separator}{key}", self.path) }
     }
 
     pub(super) fn index(&self, index: usize) -> Self {
-        Self {
-            owner: self.owner.clone(),
-            path: format!("{}[{index}]", self.path),
-        }
+        Self { owner: self.owner.clone(), path: format!("{}[{index}]", self.path) }
     }
 
     /// The resource or section, without the path.
@@ -103,11 +88,7 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.owner)?;
-        if self.path.is_empty() {
-            Ok(())
-        } else {
-            write!(formatter, ", {}", self.path)
-        }
+        if self.path.is_empty() { Ok(()) } else { write!(formatter, ", {}", self.path) }
     }
 }
 
@@ -120,9 +101,7 @@ pub(super) fn suggestion<'a>(written: &str, known: impl IntoIterator<Item = &'a 
         .map(|candidate| (distance(written, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()
-        .map_or_else(String::new, |(_, candidate)| {
-            format!(" — did you mean {candidate}?")
-        })
+        .map_or_else(String::new, |(_, candidate)| format!(" — did you mean {candidate}?"))
 }
 
 /// Levenshtein's distance, blind to case.
@@ -149,14 +128,8 @@ mod tests {
     #[test]
     fn a_slip_is_suggested_and_another_word_is_not() {
         let known = ["VisibilityTimeout", "DelaySeconds"];
-        assert_eq!(
-            suggestion("VisiblityTimeout", known),
-            " — did you mean VisibilityTimeout?"
-        );
-        assert_eq!(
-            suggestion("visibilitytimeout", known),
-            " — did you mean VisibilityTimeout?"
-        );
+        assert_eq!(suggestion("VisiblityTimeout", known), " — did you mean VisibilityTimeout?");
+        assert_eq!(suggestion("visibilitytimeout", known), " — did you mean VisibilityTimeout?");
         assert_eq!(suggestion("Colour", known), "");
     }
 
@@ -166,9 +139,6 @@ mod tests {
         problems.add(Place::new("resource A").key("B").index(2).key("C"), "is wrong");
         problems.add("resource A, B[2].C", "is wrong");
         let errors = problems.into_result(()).unwrap_err();
-        assert_eq!(
-            errors.to_string(),
-            "the template has 1 error:\n  resource A, B[2].C: is wrong"
-        );
+        assert_eq!(errors.to_string(), "the template has 1 error:\n  resource A, B[2].C: is wrong");
     }
 }

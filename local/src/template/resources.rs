@@ -61,10 +61,7 @@ impl<'s> Planner<'s> {
         }
         if !catalog::TYPES.contains(&resource.kind.as_str()) {
             let hint = suggestion(&resource.kind, catalog::TYPES);
-            let message = format!(
-                "the laptop cloud does not know resources of type {}{hint}",
-                resource.kind
-            );
+            let message = format!("the laptop cloud does not know resources of type {}{hint}", resource.kind);
             self.scope.problems.add(place, message);
             return;
         }
@@ -94,17 +91,13 @@ impl<'s> Planner<'s> {
             "AWS::SES::EmailIdentity" => self.app.identities.extend(mail::identity(fields)),
             "AWS::SES::ConfigurationSet" => {
                 mail::configuration_set(fields);
-                let set = crate::app::ConfigurationSet {
-                    name: named.name,
-                    destinations: Vec::new(),
-                };
+                let set = crate::app::ConfigurationSet { name: named.name, destinations: Vec::new() };
                 self.app.configuration_sets.push(set);
             }
             "AWS::SES::ConfigurationSetEventDestination" => {
                 let place = fields.place.clone();
                 let destination = mail::event_destination(id, fields);
-                self.destinations
-                    .extend(destination.map(|(set, destination)| (place, set, destination)));
+                self.destinations.extend(destination.map(|(set, destination)| (place, set, destination)));
             }
             "AWS::SecretsManager::Secret" => {
                 secret::specification(fields);
@@ -119,14 +112,9 @@ impl<'s> Planner<'s> {
         let scope = self.scope;
         scope.take_references();
         let mut dependencies: BTreeSet<String> = resource.depends_on.iter().cloned().collect();
-        for other in dependencies
-            .iter()
-            .filter(|other| !scope.template.resources.contains_key(*other))
-        {
+        for other in dependencies.iter().filter(|other| !scope.template.resources.contains_key(*other)) {
             let hint = suggestion(other, scope.template.resources.keys().map(String::as_str));
-            scope
-                .problems
-                .add(place, format_args!("DependsOn: {other:?} is no resource{hint}"));
+            scope.problems.add(place, format_args!("DependsOn: {other:?} is no resource{hint}"));
         }
         let is_function = resource.kind == "AWS::Serverless::Function";
         let mut properties = serde_json::Map::new();
@@ -139,10 +127,7 @@ impl<'s> Planner<'s> {
                 dependencies.extend(references);
             }
         }
-        self.dependencies
-            .entry(id.to_owned())
-            .or_default()
-            .extend(dependencies);
+        self.dependencies.entry(id.to_owned()).or_default().extend(dependencies);
         Value::Object(properties)
     }
 
@@ -160,9 +145,7 @@ impl<'s> Planner<'s> {
         for (name, mut event) in fields.named_objects("Events") {
             event.require("Type");
             let kind = event.text("Type");
-            let properties = event
-                .take("Properties")
-                .unwrap_or_else(|| Value::Object(Default::default()));
+            let properties = event.take("Properties").unwrap_or_else(|| Value::Object(Default::default()));
             let properties = event.of("Properties", properties);
             match kind.as_deref() {
                 None => {}
@@ -170,35 +153,21 @@ impl<'s> Planner<'s> {
                 Some(kind) => {
                     let settings = self.scope.settings;
                     let (region, account) = (&settings.region, &settings.account);
-                    let source = events::Event {
-                        function: id,
-                        name: &name,
-                        region,
-                        account,
-                    };
+                    let source = events::Event { function: id, name: &name, region, account };
                     events::event(&source, kind, &event, properties, &mut self.app);
                 }
             }
             event.finish();
         }
-        let metadata = self
-            .scope
-            .resolve(&resource.metadata, &resource.place(id).key("Metadata"));
+        let metadata = self.scope.resolve(&resource.metadata, &resource.place(id).key("Metadata"));
         let metadata = fields.of("Metadata", metadata.unwrap_or_default());
-        self.app
-            .functions
-            .push(functions::function(named, fields, metadata, self.directory));
+        self.app.functions.push(functions::function(named, fields, metadata, self.directory));
     }
 
     fn finish(mut self) -> App {
         self.attach_routes();
         for (place, set, destination) in std::mem::take(&mut self.destinations) {
-            match self
-                .app
-                .configuration_sets
-                .iter_mut()
-                .find(|candidate| candidate.name == set)
-            {
+            match self.app.configuration_sets.iter_mut().find(|candidate| candidate.name == set) {
                 Some(set) => set.destinations.push(destination),
                 None => {
                     let message =
@@ -220,17 +189,10 @@ impl<'s> Planner<'s> {
         let functions = self.routes.iter().map(|planned| planned.route.function.clone());
         for (id, resource) in &self.scope.template.resources {
             if resource.kind == "AWS::Serverless::HttpApi" {
-                self.dependencies
-                    .entry(id.clone())
-                    .or_default()
-                    .extend(functions.clone());
+                self.dependencies.entry(id.clone()).or_default().extend(functions.clone());
             }
         }
-        http_api::attach(
-            api,
-            self.default_authorizer.as_deref(),
-            std::mem::take(&mut self.routes),
-        );
+        http_api::attach(api, self.default_authorizer.as_deref(), std::mem::take(&mut self.routes));
     }
 
     fn outputs(&mut self) {
@@ -265,11 +227,8 @@ impl<'s> Planner<'s> {
         let settings = self.scope.settings;
         let suffix = settings.url_suffix();
         let deployed = format!("https://{}.execute-api.{}.{suffix}", api.id, settings.region);
-        let environments = self
-            .app
-            .functions
-            .iter_mut()
-            .flat_map(|function| function.environment.values_mut());
+        let environments =
+            self.app.functions.iter_mut().flat_map(|function| function.environment.values_mut());
         for value in environments.chain(self.app.outputs.values_mut()) {
             if value.contains(&deployed) {
                 *value = value.replace(&deployed, &settings.api_url);

@@ -60,11 +60,7 @@ impl<'a> Scope<'a> {
     }
 
     fn resolve_items(&self, items: &[Value], place: &Place) -> Vec<Value> {
-        items
-            .iter()
-            .enumerate()
-            .filter_map(|(index, item)| self.resolve(item, &place.index(index)))
-            .collect()
+        items.iter().enumerate().filter_map(|(index, item)| self.resolve(item, &place.index(index))).collect()
     }
 
     /// An expression that must come to a scalar, as text. `None` was told.
@@ -90,9 +86,7 @@ impl<'a> Scope<'a> {
         if let Some(value) = self.parameters.get(name) {
             return Some(value.clone());
         }
-        let value = self
-            .resource(name, place)
-            .and_then(|resource| self.reference_of(name, resource));
+        let value = self.resource(name, place).and_then(|resource| self.reference_of(name, resource));
         Some(value.map_or(Value::Null, Value::String))
     }
 
@@ -108,12 +102,7 @@ impl<'a> Scope<'a> {
     /// A resource that is referred to. `None` was told.
     fn resource(&self, name: &str, place: &Place) -> Option<&'a Resource> {
         let Some(resource) = self.template.resources.get(name) else {
-            let known = self
-                .template
-                .resources
-                .keys()
-                .chain(self.parameters.keys())
-                .map(String::as_str);
+            let known = self.template.resources.keys().chain(self.parameters.keys()).map(String::as_str);
             let hint = suggestion(name, known);
             return self.wrong(place, format_args!("{name:?} is no resource or parameter{hint}"));
         };
@@ -140,8 +129,7 @@ impl<'a> Scope<'a> {
         let Some(condition) = &resource.condition else {
             return true;
         };
-        self.condition(condition, &Place::new(format!("condition {condition}")))
-            .unwrap_or(true)
+        self.condition(condition, &Place::new(format!("condition {condition}"))).unwrap_or(true)
     }
 
     /// The value of a named condition. `None` was told.
@@ -156,9 +144,7 @@ impl<'a> Scope<'a> {
         self.conditions.borrow_mut().insert(name.to_owned(), None);
         let value = self.boolean(expression, &Place::new(format!("condition {name}")));
         // One that cannot be evaluated was told; taking it as true brings what depends on it under scrutiny too.
-        self.conditions
-            .borrow_mut()
-            .insert(name.to_owned(), Some(value.unwrap_or(true)));
+        self.conditions.borrow_mut().insert(name.to_owned(), Some(value.unwrap_or(true)));
         value
     }
 

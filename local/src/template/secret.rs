@@ -44,13 +44,7 @@ impl SecretSpec {
     /// # Errors
     /// When the operating system has no randomness.
     pub fn generate(&self) -> Result<String, SecretError> {
-        let Self::Generated {
-            length,
-            alphabets,
-            require_each,
-            template,
-        } = self
-        else {
+        let Self::Generated { length, alphabets, require_each, template } = self else {
             let Self::Text(text) = self else {
                 return Ok(String::new());
             };
@@ -112,10 +106,9 @@ pub(super) fn specification(mut fields: Fields<'_>) -> Option<SecretSpec> {
     let generated = fields.object("GenerateSecretString").map(generated);
     fields.without_effect(&without_effect::SECRET);
     let specification = match (text, generated) {
-        (Some(_), Some(_)) => fields.wrong(
-            "SecretString",
-            "it is there together with GenerateSecretString: only one can be",
-        ),
+        (Some(_), Some(_)) => {
+            fields.wrong("SecretString", "it is there together with GenerateSecretString: only one can be")
+        }
         (Some(text), None) => Some(SecretSpec::Text(text)),
         (None, Some(generated)) => generated,
         // AWS makes an empty secret, which whatever refers to it could not read.
@@ -152,12 +145,7 @@ fn generated(mut fields: Fields<'_>) -> Option<SecretSpec> {
     let usable = !alphabets.is_empty();
     fields.finish();
     let length = usize::try_from(length).ok()?;
-    usable.then_some(SecretSpec::Generated {
-        length,
-        alphabets,
-        require_each,
-        template,
-    })
+    usable.then_some(SecretSpec::Generated { length, alphabets, require_each, template })
 }
 
 fn template(fields: &mut Fields<'_>) -> Option<(Map<String, Value>, String)> {
@@ -166,10 +154,7 @@ fn template(fields: &mut Fields<'_>) -> Option<(Map<String, Value>, String)> {
     match (template, key) {
         (Some(template), Some(key)) => match serde_json::from_str(&template) {
             Ok(object) => Some((object, key)),
-            Err(error) => fields.wrong(
-                "SecretStringTemplate",
-                format_args!("it is no JSON object: {error}"),
-            ),
+            Err(error) => fields.wrong("SecretStringTemplate", format_args!("it is no JSON object: {error}")),
         },
         (None, None) => None,
         _ => fields.wrong("SecretStringTemplate", "it goes together with GenerateStringKey"),
@@ -227,43 +212,26 @@ fn dynamic_reference(scope: &Scope<'_>, reference: &str, place: &Place) -> Optio
     let own = if reference.starts_with("arn:") { 7 } else { 1 };
     let id = parts[..own.min(parts.len())].join(":");
     let key = parts.get(own + 1).copied().filter(|key| !key.is_empty());
-    if let Some(form) = parts
-        .get(own)
-        .filter(|form| !form.is_empty() && **form != "SecretString")
-    {
-        return scope.wrong(
-            place,
-            format_args!("a secret is read as SecretString, not as {form:?}"),
-        );
+    if let Some(form) = parts.get(own).filter(|form| !form.is_empty() && **form != "SecretString") {
+        return scope.wrong(place, format_args!("a secret is read as SecretString, not as {form:?}"));
     }
     let secret = secret(scope, &id, place)?;
     let Some(key) = key else { return Some(secret) };
-    let value = serde_json::from_str::<Value>(&secret)
-        .ok()
-        .and_then(|object| object.get(key).cloned());
+    let value = serde_json::from_str::<Value>(&secret).ok().and_then(|object| object.get(key).cloned());
     match value {
         Some(value) => Some(super::parameters::text(&value)),
-        None => scope.wrong(
-            place,
-            format_args!("secret {id} holds no JSON object with the key {key:?}"),
-        ),
+        None => scope.wrong(place, format_args!("secret {id} holds no JSON object with the key {key:?}")),
     }
 }
 
 /// The value of the template's secret with this ARN or name.
 fn secret(scope: &Scope<'_>, id: &str, place: &Place) -> Option<String> {
     const KIND: &str = "AWS::SecretsManager::Secret";
-    let secrets = scope
-        .template
-        .resources
-        .iter()
-        .filter(|(_, resource)| resource.kind == KIND);
-    let found = secrets
-        .filter(|(_, resource)| scope.exists(resource))
-        .find(|(logical_id, resource)| {
-            let name = scope.physical_name(logical_id, resource);
-            name.is_some_and(|name| name == id || scope.arn_of(KIND, &name).is_some_and(|arn| arn == id))
-        });
+    let secrets = scope.template.resources.iter().filter(|(_, resource)| resource.kind == KIND);
+    let found = secrets.filter(|(_, resource)| scope.exists(resource)).find(|(logical_id, resource)| {
+        let name = scope.physical_name(logical_id, resource);
+        name.is_some_and(|name| name == id || scope.arn_of(KIND, &name).is_some_and(|arn| arn == id))
+    });
     let Some((logical_id, resource)) = found else {
         return scope.wrong(place, format_args!("{id:?} is no secret of this template"));
     };
@@ -279,10 +247,7 @@ fn secret(scope: &Scope<'_>, id: &str, place: &Place) -> Option<String> {
         Ok(value) => Some(value),
         Err(error) => scope.wrong(&owner, error),
     };
-    scope
-        .secrets
-        .borrow_mut()
-        .insert(logical_id.clone(), value.clone());
+    scope.secrets.borrow_mut().insert(logical_id.clone(), value.clone());
     value
 }
 
@@ -307,11 +272,7 @@ mod tests {
         let (one, other) = (spec.generate().unwrap(), spec.generate().unwrap());
         assert_ne!(one, other);
         assert_eq!(one.len(), 64);
-        assert!(
-            one.chars()
-                .all(|c| c.is_ascii_alphanumeric() && !"abc".contains(c)),
-            "{one}"
-        );
+        assert!(one.chars().all(|c| c.is_ascii_alphanumeric() && !"abc".contains(c)), "{one}");
         for kind in [char::is_lowercase, char::is_uppercase, char::is_numeric] {
             assert!(one.chars().any(kind), "{one}");
         }
@@ -342,24 +303,14 @@ mod tests {
 ";
 
     fn variable(expression: &str) -> String {
-        let app = load(&format!(
-            "Resources:{SECRET}{}",
-            function(&format!("V: {expression}"))
-        ))
-        .unwrap();
+        let app = load(&format!("Resources:{SECRET}{}", function(&format!("V: {expression}")))).unwrap();
         app.functions[0].environment["V"].clone()
     }
 
     #[test]
     fn dynamic_references_read_by_arn_name_and_key() {
-        assert_eq!(
-            variable("!Sub '{{resolve:secretsmanager:${Key}}}'"),
-            r#"{"a":"b"}"#
-        );
-        assert_eq!(
-            variable("!Sub '<{{resolve:secretsmanager:${Key}:SecretString:a}}>'"),
-            "<b>"
-        );
+        assert_eq!(variable("!Sub '{{resolve:secretsmanager:${Key}}}'"), r#"{"a":"b"}"#);
+        assert_eq!(variable("!Sub '<{{resolve:secretsmanager:${Key}:SecretString:a}}>'"), "<b>");
         assert_eq!(variable("'{{resolve:secretsmanager:k:SecretString:a::}}'"), "b");
     }
 
@@ -367,20 +318,12 @@ mod tests {
     fn dynamic_references_to_nothing_are_told() {
         let cases = [
             ("secretsmanager:other", r#""other" is no secret of this template"#),
-            (
-                "ssm:x",
-                "{{resolve:ssm:…}} is not supported: use a parameter or a secret",
-            ),
-            (
-                "secretsmanager:k:SecretString:z",
-                r#"secret k holds no JSON object with the key "z""#,
-            ),
+            ("ssm:x", "{{resolve:ssm:…}} is not supported: use a parameter or a secret"),
+            ("secretsmanager:k:SecretString:z", r#"secret k holds no JSON object with the key "z""#),
         ];
         for (reference, expected) in cases {
-            let text = format!(
-                "Resources:{SECRET}{}",
-                function(&format!("V: '{{{{resolve:{reference}}}}}'"))
-            );
+            let text =
+                format!("Resources:{SECRET}{}", function(&format!("V: '{{{{resolve:{reference}}}}}'")));
             let errors = load(&text).unwrap_err();
             let place = "resource F (AWS::Serverless::Function), Environment.Variables.V";
             assert_eq!(errors.messages(), [format!("{place}: {expected}")]);

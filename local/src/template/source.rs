@@ -67,18 +67,12 @@ pub(super) fn parse(text: &str, problems: &Problems) -> Result<Template, Templat
     // JSON is YAML, so one parser reads both.
     let mut yaml: Yaml = serde_yaml_ng::from_str(text)
         .map_err(|error| TemplateErrors::one(format!("this is not YAML or JSON: {error}")))?;
-    yaml.apply_merge()
-        .map_err(|error| TemplateErrors::one(format!("a merge key (<<) is wrong: {error}")))?;
+    yaml.apply_merge().map_err(|error| TemplateErrors::one(format!("a merge key (<<) is wrong: {error}")))?;
     let root = long_form(yaml, &Place::new("the template"), problems);
     let Value::Object(mut root) = root else {
-        return Err(TemplateErrors::one(
-            "the template is not a mapping with a Resources section",
-        ));
+        return Err(TemplateErrors::one("the template is not a mapping with a Resources section"));
     };
-    for section in root
-        .keys()
-        .filter(|section| !SECTIONS.contains(&section.as_str()))
-    {
+    for section in root.keys().filter(|section| !SECTIONS.contains(&section.as_str())) {
         let hint = suggestion(section, SECTIONS);
         problems.add("the template", format_args!("unknown section {section:?}{hint}"));
     }
@@ -127,24 +121,13 @@ fn resource(
         problems.add(place, "it is not a mapping");
         return None;
     };
-    let Some(kind) = body
-        .remove("Type")
-        .as_ref()
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-    else {
+    let Some(kind) = body.remove("Type").as_ref().and_then(Value::as_str).map(str::to_owned) else {
         problems.add(place, "it has no Type");
         return None;
     };
-    for attribute in body
-        .keys()
-        .filter(|key| !RESOURCE_ATTRIBUTES.contains(&key.as_str()))
-    {
+    for attribute in body.keys().filter(|key| !RESOURCE_ATTRIBUTES.contains(&key.as_str())) {
         let hint = suggestion(attribute, RESOURCE_ATTRIBUTES);
-        problems.add(
-            format_args!("{place} ({kind})"),
-            format_args!("unknown attribute {attribute:?}{hint}"),
-        );
+        problems.add(format_args!("{place} ({kind})"), format_args!("unknown attribute {attribute:?}{hint}"));
     }
     let own = match body.remove("Properties") {
         Some(Value::Object(properties)) => properties,
@@ -238,11 +221,7 @@ mod tests {
     use serde_json::json;
 
     fn body(text: &str) -> Value {
-        long_form(
-            serde_yaml_ng::from_str(text).unwrap(),
-            &Place::new("x"),
-            &Problems::default(),
-        )
+        long_form(serde_yaml_ng::from_str(text).unwrap(), &Place::new("x"), &Problems::default())
     }
 
     #[test]
@@ -250,15 +229,9 @@ mod tests {
         assert_eq!(body("!Ref A"), json!({"Ref": "A"}));
         assert_eq!(body("!GetAtt A.B.C"), json!({"Fn::GetAtt": ["A", "B.C"]}));
         assert_eq!(body("!GetAtt [A, B]"), json!({"Fn::GetAtt": ["A", "B"]}));
-        assert_eq!(
-            body("!Sub [a, {b: !Ref C}]"),
-            json!({"Fn::Sub": ["a", {"b": {"Ref": "C"}}]})
-        );
+        assert_eq!(body("!Sub [a, {b: !Ref C}]"), json!({"Fn::Sub": ["a", {"b": {"Ref": "C"}}]}));
         assert_eq!(body("!Condition A"), json!({"Condition": "A"}));
-        assert_eq!(
-            body("Fn::Join: ['', [a, !Ref B]]"),
-            json!({"Fn::Join": ["", ["a", {"Ref": "B"}]]})
-        );
+        assert_eq!(body("Fn::Join: ['', [a, !Ref B]]"), json!({"Fn::Join": ["", ["a", {"Ref": "B"}]]}));
     }
 
     #[test]
@@ -270,11 +243,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(template.resources["B"].properties["x"], 1);
-        let template = parse(
-            r#"{"Resources": {"A": {"Type": "T", "DependsOn": ["B"]}}}"#,
-            &problems,
-        )
-        .unwrap();
+        let template =
+            parse(r#"{"Resources": {"A": {"Type": "T", "DependsOn": ["B"]}}}"#, &problems).unwrap();
         assert_eq!(template.resources["A"].depends_on, ["B"]);
         assert!(problems.messages().is_empty());
     }
@@ -282,23 +252,9 @@ mod tests {
     #[test]
     fn what_is_not_a_template_is_told() {
         let problems = Problems::default();
-        assert!(
-            parse("a: [", &problems)
-                .unwrap_err()
-                .to_string()
-                .contains("this is not YAML or JSON")
-        );
-        assert!(
-            parse("- a", &problems)
-                .unwrap_err()
-                .to_string()
-                .contains("not a mapping")
-        );
-        parse(
-            "Resouces: {}\nResources: {A: {Type: T, Propertys: {}}, B: {}}",
-            &problems,
-        )
-        .unwrap();
+        assert!(parse("a: [", &problems).unwrap_err().to_string().contains("this is not YAML or JSON"));
+        assert!(parse("- a", &problems).unwrap_err().to_string().contains("not a mapping"));
+        parse("Resouces: {}\nResources: {A: {Type: T, Propertys: {}}, B: {}}", &problems).unwrap();
         assert_eq!(
             problems.messages(),
             [

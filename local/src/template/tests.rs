@@ -11,11 +11,7 @@ fn own() -> App {
 }
 
 fn environment<'a>(app: &'a App, function: &str, name: &str) -> &'a str {
-    let function = app
-        .functions
-        .iter()
-        .find(|candidate| candidate.name == function)
-        .unwrap();
+    let function = app.functions.iter().find(|candidate| candidate.name == function).unwrap();
     &function.environment[name]
 }
 
@@ -23,47 +19,27 @@ fn environment<'a>(app: &'a App, function: &str, name: &str) -> &'a str {
 fn the_own_template_has_its_functions() {
     let app = own();
     assert_eq!(app.functions.len(), 14);
-    let thumbnails = app
-        .functions
-        .iter()
-        .find(|function| function.name == "ThumbnailsFunction")
-        .unwrap();
+    let thumbnails = app.functions.iter().find(|function| function.name == "ThumbnailsFunction").unwrap();
     assert_eq!(thumbnails.memory_megabytes, 1024);
     assert_eq!(thumbnails.timeout, Duration::from_secs(60));
     assert!(matches!(&thumbnails.build, Build::Cargo { binary, .. } if binary == "thumbnails"));
-    assert_eq!(
-        environment(&app, "HelloFunction", "NOTES_TABLE"),
-        "test-NotesTable"
-    );
+    assert_eq!(environment(&app, "HelloFunction", "NOTES_TABLE"), "test-NotesTable");
     assert_eq!(
         environment(&app, "AttachmentsFunction", "UPLOADS_BUCKET"),
         "notes-uploads-000000000000-us-east-1"
     );
-    assert_eq!(
-        environment(&app, "SendEmailFunction", "API_URL"),
-        "http://localhost:3000"
-    );
-    assert_eq!(
-        environment(&app, "SendEmailFunction", "CONFIGURATION_SET"),
-        "test-mail"
-    );
+    assert_eq!(environment(&app, "SendEmailFunction", "API_URL"), "http://localhost:3000");
+    assert_eq!(environment(&app, "SendEmailFunction", "CONFIGURATION_SET"), "test-mail");
     let key = environment(&app, "SendEmailFunction", "SIGNING_KEYS");
     assert_eq!(key.len(), 64);
     assert_eq!(environment(&app, "GetNotesFunction", "SIGNING_KEYS"), key);
-    let report = app
-        .functions
-        .iter()
-        .find(|function| function.name == "DailyReportFunction")
-        .unwrap();
+    let report = app.functions.iter().find(|function| function.name == "DailyReportFunction").unwrap();
     assert_eq!(
         report.asynchronous.on_failure.as_deref(),
         Some("arn:aws:sqs:us-east-1:000000000000:test-ParkingQueue")
     );
     assert_eq!(app.outputs["ApiUrl"], "http://localhost:3000");
-    assert_eq!(
-        app.outputs["ParkingQueueUrl"],
-        "http://localhost:4566/000000000000/test-ParkingQueue"
-    );
+    assert_eq!(app.outputs["ParkingQueueUrl"], "http://localhost:4566/000000000000/test-ParkingQueue");
 }
 
 #[test]
@@ -73,11 +49,7 @@ fn the_own_template_has_its_api() {
     assert_eq!(caller.issuer, "http://localhost:3000/_local");
     assert_eq!(caller.audience, ["notes"]);
     let authorizer = |method: &str, path: &str| {
-        let route = api
-            .routes
-            .iter()
-            .find(|route| route.method == method && route.path == path)
-            .unwrap();
+        let route = api.routes.iter().find(|route| route.method == method && route.path == path).unwrap();
         route.authorizer.clone()
     };
     assert_eq!(authorizer("GET", "/hello"), None);
@@ -92,9 +64,7 @@ fn the_own_template_has_its_api() {
 #[test]
 fn the_own_template_has_its_event_sources() {
     let app = own();
-    let [stream] = app.stream_sources.as_slice() else {
-        panic!("{:?}", app.stream_sources)
-    };
+    let [stream] = app.stream_sources.as_slice() else { panic!("{:?}", app.stream_sources) };
     assert_eq!(stream.id, "NoteEventsFunction.Changes");
     assert_eq!(stream.table, "test-NotesTable");
     assert_eq!(stream.starting_position, StartingPosition::TrimHorizon);
@@ -103,78 +73,37 @@ fn the_own_template_has_its_event_sources() {
     assert!(stream.bisect_on_error && stream.report_batch_item_failures);
     assert_eq!(stream.filters.len(), 1);
     assert_eq!(app.queue_sources.len(), 6);
-    let jobs = app
-        .queue_sources
-        .iter()
-        .find(|source| source.id == "SendEmailFunction.Jobs")
-        .unwrap();
-    assert_eq!(
-        (jobs.queue_name.as_str(), jobs.maximum_concurrency),
-        ("test-EmailQueue", Some(10))
-    );
+    let jobs = app.queue_sources.iter().find(|source| source.id == "SendEmailFunction.Jobs").unwrap();
+    assert_eq!((jobs.queue_name.as_str(), jobs.maximum_concurrency), ("test-EmailQueue", Some(10)));
     assert_eq!(app.schedules.len(), 2);
     let morning = &app.schedules[0];
     assert_eq!(morning.name, "DailyReportFunction.EveryMorning");
-    assert_eq!(
-        (morning.time_zone.as_str(), morning.maximum_retry_attempts),
-        ("UTC", 3)
-    );
+    assert_eq!((morning.time_zone.as_str(), morning.maximum_retry_attempts), ("UTC", 3));
     assert_eq!(morning.maximum_event_age, Duration::from_secs(3600));
-    assert!(
-        morning
-            .input
-            .as_ref()
-            .unwrap()
-            .contains("<aws.scheduler.scheduled-time>")
-    );
+    assert!(morning.input.as_ref().unwrap().contains("<aws.scheduler.scheduled-time>"));
 }
 
 #[test]
 fn the_own_template_has_its_data() {
     let app = own();
-    let notes = app
-        .tables
-        .iter()
-        .find(|table| table.name == "test-NotesTable")
-        .unwrap();
-    assert_eq!(
-        notes.create["StreamSpecification"]["StreamViewType"],
-        "NEW_AND_OLD_IMAGES"
-    );
-    assert_eq!(
-        notes.create["GlobalSecondaryIndexes"].as_array().unwrap().len(),
-        2
-    );
-    let ledger = app
-        .tables
-        .iter()
-        .find(|table| table.name == "test-LedgerTable")
-        .unwrap();
+    let notes = app.tables.iter().find(|table| table.name == "test-NotesTable").unwrap();
+    assert_eq!(notes.create["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
+    assert_eq!(notes.create["GlobalSecondaryIndexes"].as_array().unwrap().len(), 2);
+    let ledger = app.tables.iter().find(|table| table.name == "test-LedgerTable").unwrap();
     assert_eq!(ledger.ttl_attribute.as_deref(), Some("expires_at"));
     assert_eq!(app.queues.len(), 7);
-    let email = app
-        .queues
-        .iter()
-        .find(|queue| queue.name == "test-EmailQueue")
-        .unwrap();
+    let email = app.queues.iter().find(|queue| queue.name == "test-EmailQueue").unwrap();
     assert_eq!(email.attributes["VisibilityTimeout"], "180");
     assert_eq!(
         email.attributes["RedrivePolicy"],
         r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:test-DeadLettersQueue","maxReceiveCount":6}"#
     );
-    let uploads = app
-        .buckets
-        .iter()
-        .find(|bucket| bucket.name.contains("uploads"))
-        .unwrap();
+    let uploads = app.buckets.iter().find(|bucket| bucket.name.contains("uploads")).unwrap();
     assert_eq!(uploads.notifications[0].event, "s3:ObjectCreated:*");
     assert_eq!(uploads.cors_rules[0].allowed_methods, ["GET", "PUT"]);
     assert_eq!(app.identities, ["notes@example.com"]);
     let mail = &app.configuration_sets[0];
-    assert_eq!(
-        (mail.name.as_str(), mail.destinations[0].name.as_str()),
-        ("test-mail", "feedback")
-    );
+    assert_eq!((mail.name.as_str(), mail.destinations[0].name.as_str()), ("test-mail", "feedback"));
     assert_eq!(mail.destinations[0].topic_arn, app.topics[0].arn);
     assert!(app.subscriptions[0].raw_message_delivery);
 }
@@ -195,41 +124,20 @@ fn functions_have_the_defaults_of_aws() {
     ))
     .unwrap();
     let function = &app.functions[0];
-    assert_eq!(
-        (function.timeout, function.memory_megabytes),
-        (Duration::from_secs(3), 128)
-    );
+    assert_eq!((function.timeout, function.memory_megabytes), (Duration::from_secs(3), 128));
     assert_eq!(function.arn, "arn:aws:lambda:us-east-1:000000000000:function:F");
-    assert_eq!(
-        function.build,
-        Build::Prebuilt {
-            bootstrap: "app/f/bootstrap".into()
-        }
-    );
+    assert_eq!(function.build, Build::Prebuilt { bootstrap: "app/f/bootstrap".into() });
     assert_eq!(function.asynchronous.maximum_retry_attempts, 2);
     let source = &app.queue_sources[0];
     assert_eq!(
-        (
-            source.batch_size,
-            source.window,
-            source.report_batch_item_failures
-        ),
+        (source.batch_size, source.window, source.report_batch_item_failures),
         (10, Duration::ZERO, false)
     );
     let schedule = &app.schedules[0];
-    assert_eq!(
-        (
-            schedule.maximum_retry_attempts,
-            schedule.maximum_event_age.as_secs()
-        ),
-        (185, 86_400)
-    );
+    assert_eq!((schedule.maximum_retry_attempts, schedule.maximum_event_age.as_secs()), (185, 86_400));
     assert_eq!(schedule.input, None);
     let api = app.http_api.unwrap();
-    assert_eq!(
-        (api.id.as_str(), api.routes[0].path.as_str()),
-        ("serverlesshttpapi", "$default")
-    );
+    assert_eq!((api.id.as_str(), api.routes[0].path.as_str()), ("serverlesshttpapi", "$default"));
     assert_eq!(app.tables[0].create["KeySchema"][0]["AttributeName"], "id");
 }
 
@@ -361,15 +269,10 @@ Resources:
     Properties: {{Auth: {{Authorizers: {{Jwt: {{JwtConfiguration: {{issuer: !Ref Issuer, audience: [x]}}}}}}}}}}
 "
         );
-        load(&template).unwrap().http_api.unwrap().authorizers["Jwt"]
-            .issuer
-            .clone()
+        load(&template).unwrap().http_api.unwrap().authorizers["Jwt"].issuer.clone()
     };
     assert_eq!(api(""), "http://localhost:3000/_local");
-    assert_eq!(
-        api(", Default: 'https://id.example.com'"),
-        "https://id.example.com"
-    );
+    assert_eq!(api(", Default: 'https://id.example.com'"), "https://id.example.com");
 }
 
 #[test]

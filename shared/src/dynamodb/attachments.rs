@@ -63,7 +63,12 @@ impl Store {
     }
 
     /// Removes an attachment and its count. Its objects go by way of the stream.
-    pub async fn delete_attachment(&self, owner: &Owner, note: Id, id: Id) -> Result<AttachmentChange, Failure> {
+    pub async fn delete_attachment(
+        &self,
+        owner: &Owner,
+        note: Id,
+        id: Id,
+    ) -> Result<AttachmentChange, Failure> {
         let delete = Delete::builder().condition_expression("attribute_exists(pk)");
         self.delete_and_uncount(owner, note, id, delete).await
     }
@@ -86,11 +91,17 @@ impl Store {
             .condition_expression("attribute_exists(pk)")
             .build()
             .map_err(Failure::permanent)?;
-        let actions = [TransactWriteItem::builder().delete(delete), TransactWriteItem::builder().update(count)];
+        let actions =
+            [TransactWriteItem::builder().delete(delete), TransactWriteItem::builder().update(count)];
         self.transact(actions, AttachmentChange::NotFound).await
     }
 
-    fn count_update(&self, owner: &Owner, note: Id, by: i32) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    fn count_update(
+        &self,
+        owner: &Owner,
+        note: Id,
+        by: i32,
+    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
         Update::builder()
             .table_name(&self.notes)
             .key("pk", text(owner_key(owner)))
@@ -164,7 +175,8 @@ impl Store {
     ) -> Result<bool, Failure> {
         let mut values = Item::new();
         values.insert(":status".into(), text("ready"));
-        let thumbnails = serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(thumbnails).map_err(Failure::permanent)?;
+        let thumbnails =
+            serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(thumbnails).map_err(Failure::permanent)?;
         values.insert(":thumbnails".into(), thumbnails);
         let mut set = String::from("thumbnails = :thumbnails");
         if let Some((width, height)) = dimensions {

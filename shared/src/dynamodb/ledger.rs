@@ -136,7 +136,8 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| failure(&error))?;
-            let unprocessed = output.unprocessed_items.unwrap_or_default().remove(&self.ledger).unwrap_or_default();
+            let unprocessed =
+                output.unprocessed_items.unwrap_or_default().remove(&self.ledger).unwrap_or_default();
             if !unprocessed.is_empty() {
                 round += 1;
                 if round > WRITE_ROUNDS {
@@ -158,8 +159,9 @@ impl Store {
         limit: usize,
     ) -> Result<ActivityPage, Failure> {
         let partition = activity::partition(date, shard);
-        let start = after
-            .map(|after| HashMap::from([("pk".to_owned(), text(&partition)), ("sk".to_owned(), text(after))]));
+        let start = after.map(|after| {
+            HashMap::from([("pk".to_owned(), text(&partition)), ("sk".to_owned(), text(after))])
+        });
         let output = self
             .client
             .query()
@@ -171,10 +173,7 @@ impl Store {
             .send()
             .await
             .map_err(|error| failure(&error))?;
-        let next = output
-            .last_evaluated_key
-            .as_ref()
-            .and_then(|key| key.get("sk")?.as_s().ok().cloned());
+        let next = output.last_evaluated_key.as_ref().and_then(|key| key.get("sk")?.as_s().ok().cloned());
         let entries = output
             .items
             .unwrap_or_default()
@@ -210,7 +209,12 @@ impl Store {
     ///
     /// A claim ends by itself when its time is up, and at once for a later delivery of the same message: SQS hides a
     /// message for longer than the function can run, so whoever claimed it at an earlier delivery is gone.
-    pub async fn claim_email(&self, key: &str, claimant: Claimant<'_>, now: Timestamp) -> Result<Claim, Failure> {
+    pub async fn claim_email(
+        &self,
+        key: &str,
+        claimant: Claimant<'_>,
+        now: Timestamp,
+    ) -> Result<Claim, Failure> {
         let result = self
             .client
             .put_item()
@@ -241,9 +245,9 @@ impl Store {
             return Err(failure(&error));
         }
         let state = match error.as_service_error() {
-            Some(
-                aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(held),
-            ) => held.item().and_then(|item| item.get("state")?.as_s().ok().cloned()),
+            Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(
+                held,
+            )) => held.item().and_then(|item| item.get("state")?.as_s().ok().cloned()),
             _ => None,
         };
         Ok(if state.as_deref() == Some("claimed") { Claim::Held } else { Claim::Settled })
@@ -251,7 +255,8 @@ impl Store {
 
     /// Gives a claim back after a passing failure, so that the next attempt need not wait for it to run out.
     pub async fn release_email(&self, key: &str) -> Result<(), Failure> {
-        self.set_email_state(key, "SET claimed_until = :zero", Item::from([(":zero".to_owned(), number(0))])).await
+        self.set_email_state(key, "SET claimed_until = :zero", Item::from([(":zero".to_owned(), number(0))]))
+            .await
     }
 
     /// Records how the e-mail with this key ended.
@@ -261,8 +266,7 @@ impl Store {
             Recorded::Refused { reason } => ("refused", reason.as_str()),
             Recorded::Suppressed => ("suppressed", ""),
         };
-        let values =
-            Item::from([(":state".to_owned(), text(state)), (":detail".to_owned(), text(detail))]);
+        let values = Item::from([(":state".to_owned(), text(state)), (":detail".to_owned(), text(detail))]);
         self.set_email_state(key, "SET #state = :state, detail = :detail", values).await
     }
 

@@ -1,8 +1,8 @@
 //! Notes and settings in the notes table.
 
 use super::{
-    Item, Store, Work, WorkEntry, failure, from_item, is_condition_failure, note_key, number, owner_key, purge_at,
-    text, to_item,
+    Item, Store, Work, WorkEntry, failure, from_item, is_condition_failure, note_key, number, owner_key,
+    purge_at, text, to_item,
 };
 use crate::failure::Failure;
 use crate::limits;
@@ -10,7 +10,9 @@ use crate::note::{Id, Note, Summary, excerpt};
 use crate::owner::Owner;
 use crate::settings::Settings;
 use crate::timestamp::Timestamp;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -162,7 +164,10 @@ impl Store {
             ) => cancelled.cancellation_reasons().first(),
             _ => None,
         });
-        match cancelled.filter(|reason| reason.code() == Some("ConditionalCheckFailed")).and_then(|r| r.item()) {
+        match cancelled
+            .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
+            .and_then(|r| r.item())
+        {
             Some(item) => {
                 let record: IdempotencyRecord = from_item(item.clone())?;
                 Ok(if record.body_digest == replay.body_digest {
@@ -191,7 +196,12 @@ impl Store {
     }
 
     /// Writes a note's content, provided the table still holds the version before. `false`: it does not.
-    pub async fn change_note(&self, owner: &Owner, note: &Note, changed_by: Option<&str>) -> Result<bool, Failure> {
+    pub async fn change_note(
+        &self,
+        owner: &Owner,
+        note: &Note,
+        changed_by: Option<&str>,
+    ) -> Result<bool, Failure> {
         let strings = |values: &[String]| AttributeValue::L(values.iter().map(text).collect());
         let result = self
             .client
@@ -294,7 +304,12 @@ impl Store {
     ///
     /// The note is marked before anything goes: from then on it cannot be restored, and a purge that is cut short is
     /// found again, since the note itself goes last.
-    pub async fn purge_note(&self, owner: &Owner, id: Id, due_by: Option<Timestamp>) -> Result<bool, Failure> {
+    pub async fn purge_note(
+        &self,
+        owner: &Owner,
+        id: Id,
+        due_by: Option<Timestamp>,
+    ) -> Result<bool, Failure> {
         let mut mark = self
             .client
             .update_item()
@@ -328,7 +343,11 @@ impl Store {
         held(result)
     }
 
-    pub(super) async fn delete_item_unconditionally(&self, owner: &Owner, sort_key: &str) -> Result<(), Failure> {
+    pub(super) async fn delete_item_unconditionally(
+        &self,
+        owner: &Owner,
+        sort_key: &str,
+    ) -> Result<(), Failure> {
         self.client
             .delete_item()
             .table_name(&self.notes)
@@ -456,7 +475,9 @@ impl SettingsRecord {
     }
 }
 
-fn held<T, E, R>(result: Result<T, aws_smithy_runtime_api::client::result::SdkError<E, R>>) -> Result<bool, Failure>
+fn held<T, E, R>(
+    result: Result<T, aws_smithy_runtime_api::client::result::SdkError<E, R>>,
+) -> Result<bool, Failure>
 where
     E: aws_smithy_types::error::metadata::ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,

@@ -17,20 +17,12 @@ pub(super) trait Located {
 /// Makes an ARN that a caller gave one that the engine knows.
 pub(super) fn to_engine(arn: &mut Option<String>, shared: &Shared) {
     if let Some(arn) = arn {
-        *arn = arn.replacen(
-            &place(&shared.region, &shared.account),
-            &place(LOCAL_REGION, LOCAL_ACCOUNT),
-            1,
-        );
+        *arn = arn.replacen(&place(&shared.region, &shared.account), &place(LOCAL_REGION, LOCAL_ACCOUNT), 1);
     }
 }
 
 fn to_caller(arn: &mut String, shared: &Shared) {
-    *arn = arn.replacen(
-        &place(LOCAL_REGION, LOCAL_ACCOUNT),
-        &place(&shared.region, &shared.account),
-        1,
-    );
+    *arn = arn.replacen(&place(LOCAL_REGION, LOCAL_ACCOUNT), &place(&shared.region, &shared.account), 1);
 }
 
 fn place(region: &str, account: &str) -> String {
@@ -39,31 +31,11 @@ fn place(region: &str, account: &str) -> String {
 
 fn locate_table(table: &mut TableDescription, shared: &Shared) {
     to_caller(&mut table.table_arn, shared);
-    let global = table
-        .global_secondary_indexes
-        .iter_mut()
-        .flatten()
-        .map(|index| &mut index.index_arn);
-    let local = table
-        .local_secondary_indexes
-        .iter_mut()
-        .flatten()
-        .map(|index| &mut index.index_arn);
-    let vector = table
-        .vector_indexes
-        .iter_mut()
-        .flatten()
-        .map(|index| &mut index.index_arn);
-    let key = table
-        .sse_description
-        .iter_mut()
-        .filter_map(|sse| sse.kms_master_key_arn.as_mut());
-    for arn in global
-        .chain(local)
-        .chain(vector)
-        .chain(key)
-        .chain(&mut table.latest_stream_arn)
-    {
+    let global = table.global_secondary_indexes.iter_mut().flatten().map(|index| &mut index.index_arn);
+    let local = table.local_secondary_indexes.iter_mut().flatten().map(|index| &mut index.index_arn);
+    let vector = table.vector_indexes.iter_mut().flatten().map(|index| &mut index.index_arn);
+    let key = table.sse_description.iter_mut().filter_map(|sse| sse.kms_master_key_arn.as_mut());
+    for arn in global.chain(local).chain(vector).chain(key).chain(&mut table.latest_stream_arn) {
         to_caller(arn, shared);
     }
 }

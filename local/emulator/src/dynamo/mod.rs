@@ -98,11 +98,7 @@ impl Dynamo {
             ($action:ident, lifecycle) => {{
                 let request = read(body)?;
                 let store = lock(&self.store);
-                pollster::block_on(actions::$action::execute(
-                    store.engine(),
-                    request,
-                    &self.lifecycle,
-                ))?
+                pollster::block_on(actions::$action::execute(store.engine(), request, &self.lifecycle))?
             }};
         }
         match operation {
@@ -119,9 +115,9 @@ impl Dynamo {
                 self.once(body, "TransactItems", || write(&execute!(transact_write_items)))
             }
             "ExecuteStatement" => write(&execute!(execute_statement)),
-            "ExecuteTransaction" => self.once(body, "TransactStatements", || {
-                write(&execute!(execute_transaction))
-            }),
+            "ExecuteTransaction" => {
+                self.once(body, "TransactStatements", || write(&execute!(execute_transaction)))
+            }
             "BatchExecuteStatement" => write(&execute!(batch_execute_statement)),
             "GetRecords" => write(&records::Records::of(execute!(get_records), &self.shared.region)),
             "GetShardIterator" => write(&execute!(get_shard_iterator)),
@@ -129,10 +125,8 @@ impl Dynamo {
             "ListStreams" => {
                 let mut request = read::<actions::list_streams::ListStreamsRequest>(body)?;
                 arns::to_engine(&mut request.exclusive_start_stream_arn, &self.shared);
-                let listed = pollster::block_on(actions::list_streams::execute(
-                    lock(&self.store).engine(),
-                    request,
-                ))?;
+                let listed =
+                    pollster::block_on(actions::list_streams::execute(lock(&self.store).engine(), request))?;
                 write(&self.located(listed))
             }
             "CreateTable" => write(&self.located(execute!(create_table))),
@@ -206,12 +200,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
                 return class(message.to_owned());
             }
         }
-        let invalid = [
-            "missing field",
-            "unknown variant",
-            "invalid type: null",
-            "AttributeValue",
-        ];
+        let invalid = ["missing field", "unknown variant", "invalid type: null", "AttributeValue"];
         if invalid.iter().any(|sign| plain.contains(sign)) {
             return DynoxideError::ValidationException(plain.to_owned());
         }
@@ -239,14 +228,8 @@ fn response(status: u16, json: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(Bytes::from(json)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(
-        http::header::CONTENT_TYPE,
-        HeaderValue::from_static("application/x-amz-json-1.0"),
-    );
-    headers.insert(
-        HeaderName::from_static("x-amz-crc32"),
-        HeaderValue::from(checksum),
-    );
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    headers.insert(HeaderName::from_static("x-amz-crc32"), HeaderValue::from(checksum));
     let mut id = [0; uuid::fmt::Simple::LENGTH];
     let id = uuid::Uuid::new_v4().simple().encode_upper(&mut id);
     if let Ok(id) = HeaderValue::from_str(id) {

@@ -36,15 +36,8 @@ struct Identity {
 
 impl<'a> Records<'a> {
     pub(super) fn of(response: GetRecordsResponse, region: &'a str) -> Self {
-        let records = response
-            .records
-            .into_iter()
-            .map(|record| Corrected::of(record, region))
-            .collect();
-        Self {
-            records,
-            next_shard_iterator: response.next_shard_iterator,
-        }
+        let records = response.records.into_iter().map(|record| Corrected::of(record, region)).collect();
+        Self { records, next_shard_iterator: response.next_shard_iterator }
     }
 }
 

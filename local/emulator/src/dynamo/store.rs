@@ -48,14 +48,9 @@ impl Store {
         on_record: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
         let highest = Arc::new(AtomicI64::new(0));
-        let clock = EngineClock {
-            clock: clock.clone(),
-            highest: highest.clone(),
-        };
+        let clock = EngineClock { clock: clock.clone(), highest: highest.clone() };
         let tables = |error: dynoxide::DynoxideError| OpenError::Tables(error.to_string());
-        let engine = Storage::new(&path.to_string_lossy())
-            .map_err(tables)?
-            .with_clock(Arc::new(clock));
+        let engine = Storage::new(&path.to_string_lossy()).map_err(tables)?.with_clock(Arc::new(clock));
         // synchronous = OFF: a commit is safe with the operating system, so `kill -9` loses nothing and a power cut
         // may. A laptop's development state is worth the tenfold speed.
         engine.enable_bulk_loading().map_err(tables)?;
@@ -73,10 +68,7 @@ impl Store {
                 on_record();
             }
         }));
-        highest.store(
-            connection.query_row(HIGHEST, [], |row| row.get(0))?,
-            Ordering::Relaxed,
-        );
+        highest.store(connection.query_row(HIGHEST, [], |row| row.get(0))?, Ordering::Relaxed);
         Ok(Self { engine })
     }
 
@@ -96,10 +88,8 @@ impl Store {
             [before],
         )?;
         if dropped > 0 {
-            transaction.execute(
-                "INSERT OR REPLACE INTO emulator_mark (id, high) VALUES (1, ?1)",
-                [highest],
-            )?;
+            transaction
+                .execute("INSERT OR REPLACE INTO emulator_mark (id, high) VALUES (1, ?1)", [highest])?;
         }
         transaction.commit()
     }
@@ -121,15 +111,8 @@ impl dynoxide::storage_backend::Clock for EngineClock {
         let now = self.clock.now().timestamp_micros();
         let highest = self.highest.fetch_max(now, Ordering::Relaxed);
         // One more than what was trimmed, which rounding through a float must not undo.
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "microseconds of this millennium fit 53 bits"
-        )]
-        let seconds = if now > highest {
-            now as f64 / 1e6
-        } else {
-            (highest + 2) as f64 / 1e6
-        };
+        #[allow(clippy::cast_precision_loss, reason = "microseconds of this millennium fit 53 bits")]
+        let seconds = if now > highest { now as f64 / 1e6 } else { (highest + 2) as f64 / 1e6 };
         seconds
     }
 }
@@ -140,10 +123,7 @@ fn same_item(old: &str, new: &str) -> bool {
     if old.len() != new.len() {
         return false;
     }
-    match (
-        serde_json::from_str::<Value>(old),
-        serde_json::from_str::<Value>(new),
-    ) {
+    match (serde_json::from_str::<Value>(old), serde_json::from_str::<Value>(new)) {
         (Ok(old), Ok(new)) => same_value(&old, &new),
         _ => false,
     }
@@ -176,11 +156,7 @@ fn same_set(old: &Value, new: &Value) -> bool {
 }
 
 fn strings(value: &Value) -> Option<Vec<&str>> {
-    let mut strings = value
-        .as_array()?
-        .iter()
-        .map(Value::as_str)
-        .collect::<Option<Vec<_>>>()?;
+    let mut strings = value.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?;
     strings.sort_unstable();
     Some(strings)
 }
@@ -194,9 +170,6 @@ mod tests {
         let old = r#"{"a":{"S":"x"},"t":{"SS":["p","q"]}}"#;
         assert!(same_item(old, r#"{"t":{"SS":["q","p"]},"a":{"S":"x"}}"#));
         assert!(!same_item(old, r#"{"t":{"SS":["q","r"]},"a":{"S":"x"}}"#));
-        assert!(!same_item(
-            r#"{"l":{"L":[{"N":"1"},{"N":"2"}]}}"#,
-            r#"{"l":{"L":[{"N":"2"},{"N":"1"}]}}"#
-        ));
+        assert!(!same_item(r#"{"l":{"L":[{"N":"1"},{"N":"2"}]}}"#, r#"{"l":{"L":[{"N":"2"},{"N":"1"}]}}"#));
     }
 }

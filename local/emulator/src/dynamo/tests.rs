@@ -16,11 +16,7 @@ impl Fixture {
         let directory = crate::sql::tests::Scratch::new();
         let clock = Clock::default();
         let dynamo = Dynamo::open(directory.path(), Shared::for_tests(clock.clone())).unwrap();
-        let fixture = Self {
-            dynamo,
-            clock,
-            directory,
-        };
+        let fixture = Self { dynamo, clock, directory };
         fixture.call(
             "CreateTable",
             &json!({"TableName": "notes", "BillingMode": "PAY_PER_REQUEST",
@@ -32,18 +28,10 @@ impl Fixture {
     }
 
     fn reopen(self) -> Self {
-        let Self {
-            dynamo,
-            clock,
-            directory,
-        } = self;
+        let Self { dynamo, clock, directory } = self;
         drop(dynamo);
         let dynamo = Dynamo::open(directory.path(), Shared::for_tests(clock.clone())).unwrap();
-        Self {
-            dynamo,
-            clock,
-            directory,
-        }
+        Self { dynamo, clock, directory }
     }
 
     fn call(&self, operation: &str, request: &Value) -> Value {
@@ -52,10 +40,7 @@ impl Fixture {
     }
 
     fn put(&self, key: &str, value: &str) {
-        self.call(
-            "PutItem",
-            &json!({"TableName": "notes", "Item": {"pk": {"S": key}, "v": {"S": value}}}),
-        );
+        self.call("PutItem", &json!({"TableName": "notes", "Item": {"pk": {"S": key}, "v": {"S": value}}}));
     }
 
     fn stream(&self) -> String {
@@ -81,11 +66,7 @@ impl Fixture {
 #[test]
 fn arns_carry_the_configured_region_and_account() {
     let fixture = Fixture::new();
-    assert!(
-        fixture
-            .stream()
-            .starts_with("arn:aws:dynamodb:us-east-1:123456789012:table/notes/stream/")
-    );
+    assert!(fixture.stream().starts_with("arn:aws:dynamodb:us-east-1:123456789012:table/notes/stream/"));
     fixture.put("a", "arn:aws:dynamodb:dynoxide:000000000000:table/t");
     let records = fixture.records();
     assert_eq!(records[0]["awsRegion"], "us-east-1");
@@ -101,11 +82,7 @@ fn a_write_that_changes_nothing_makes_no_record() {
     for value in ["1", "1", "2", "2"] {
         fixture.put("a", value);
     }
-    let names: Vec<_> = fixture
-        .records()
-        .iter()
-        .map(|record| record["eventName"].clone())
-        .collect();
+    let names: Vec<_> = fixture.records().iter().map(|record| record["eventName"].clone()).collect();
     assert_eq!(names, ["INSERT", "MODIFY"]);
 }
 
@@ -132,25 +109,16 @@ fn records_are_trimmed_after_a_day_and_sequence_numbers_never_go_back() {
 fn expired_items_go_on_this_clock_and_say_who_removed_them() {
     let fixture = Fixture::new();
     let specification = json!({"Enabled": true, "AttributeName": "exp"});
-    fixture.call(
-        "UpdateTimeToLive",
-        &json!({"TableName": "notes", "TimeToLiveSpecification": specification}),
-    );
-    let expires = (fixture.clock.now() + TimeDelta::hours(1))
-        .timestamp()
-        .to_string();
-    fixture.call(
-        "PutItem",
-        &json!({"TableName": "notes", "Item": {"pk": {"S": "a"}, "exp": {"N": expires}}}),
-    );
+    fixture
+        .call("UpdateTimeToLive", &json!({"TableName": "notes", "TimeToLiveSpecification": specification}));
+    let expires = (fixture.clock.now() + TimeDelta::hours(1)).timestamp().to_string();
+    fixture
+        .call("PutItem", &json!({"TableName": "notes", "Item": {"pk": {"S": "a"}, "exp": {"N": expires}}}));
     assert_eq!(fixture.dynamo.sweep_ttl(), 0);
     fixture.clock.advance(TimeDelta::hours(2));
     assert_eq!(fixture.dynamo.sweep_ttl(), 1);
     let records = fixture.records();
-    assert_eq!(
-        records[1]["userIdentity"]["PrincipalId"],
-        "dynamodb.amazonaws.com"
-    );
+    assert_eq!(records[1]["userIdentity"]["PrincipalId"], "dynamodb.amazonaws.com");
 }
 
 #[test]
@@ -161,9 +129,6 @@ fn a_repeated_transaction_is_carried_out_once() {
     let request = json!({"ClientRequestToken": "token", "TransactItems": [{"Update": update}]});
     fixture.call("TransactWriteItems", &request);
     fixture.call("TransactWriteItems", &request);
-    let item = fixture.call(
-        "GetItem",
-        &json!({"TableName": "notes", "Key": {"pk": {"S": "n"}}}),
-    );
+    let item = fixture.call("GetItem", &json!({"TableName": "notes", "Key": {"pk": {"S": "n"}}}));
     assert_eq!(item["Item"]["n"]["N"], "1");
 }

@@ -30,10 +30,7 @@ impl Claim {
         let token = request.get("ClientRequestToken")?.as_str()?.to_owned();
         let mut digest = Sha256::new();
         digest_value(&mut digest, request.get(content)?);
-        Some(Self {
-            token,
-            content: digest.finalize().into(),
-        })
+        Some(Self { token, content: digest.finalize().into() })
     }
 }
 

@@ -97,12 +97,8 @@ impl Blobs {
     /// # Errors
     /// `BadDigest` or `IncompleteBody` when the promise is broken.
     pub(super) async fn write(&self, body: Option<StreamingBlob>, promise: Promise) -> S3Result<Written> {
-        let mut algorithms: Vec<&str> = promise
-            .checksums
-            .keys()
-            .chain(&promise.trailing)
-            .map(String::as_str)
-            .collect();
+        let mut algorithms: Vec<&str> =
+            promise.checksums.keys().chain(&promise.trailing).map(String::as_str).collect();
         if algorithms.is_empty() {
             // What S3 itself computes of an upload that names none.
             algorithms.push("crc64nvme");
@@ -217,29 +213,14 @@ impl Sink {
         let path = blobs.path(&name);
         let file = File::create_new(&path).await.map_err(failed)?;
         let checksums = BTreeMap::new();
-        let written = Written {
-            name,
-            size: 0,
-            md5: [0; 16],
-            checksums,
-            path: Some(path),
-        };
-        Ok(Self {
-            file,
-            buffer: Vec::new(),
-            md5: Md5::new(),
-            hasher: hasher(algorithms),
-            written,
-        })
+        let written = Written { name, size: 0, md5: [0; 16], checksums, path: Some(path) };
+        Ok(Self { file, buffer: Vec::new(), md5: Md5::new(), hasher: hasher(algorithms), written })
     }
 
     async fn write(&mut self, bytes: &[u8]) -> S3Result {
         self.written.size += bytes.len() as u64;
         if self.written.size > LARGEST {
-            return Err(s3_error!(
-                EntityTooLarge,
-                "Your proposed upload exceeds the maximum allowed size"
-            ));
+            return Err(s3_error!(EntityTooLarge, "Your proposed upload exceeds the maximum allowed size"));
         }
         self.md5.update(bytes);
         self.hasher.update(bytes);
@@ -289,26 +270,17 @@ fn checksum_map(checksum: Checksum) -> BTreeMap<String, String> {
         checksum.checksum_sha1,
         checksum.checksum_sha256,
     ];
-    ALGORITHMS
-        .iter()
-        .zip(values)
-        .filter_map(|(name, value)| Some(((*name).to_owned(), value?)))
-        .collect()
+    ALGORITHMS.iter().zip(values).filter_map(|(name, value)| Some(((*name).to_owned(), value?))).collect()
 }
 
 fn check(written: &Written, promise: &Promise) -> S3Result {
     use base64::Engine;
     if promise.length.is_some_and(|length| length != written.size) {
-        return Err(broken_body(&*Box::<dyn std::error::Error + Send + Sync>::from(
-            "length",
-        )));
+        return Err(broken_body(&*Box::<dyn std::error::Error + Send + Sync>::from("length")));
     }
     let md5 = base64::engine::general_purpose::STANDARD.encode(written.md5);
     if promise.md5.as_ref().is_some_and(|promised| *promised != md5) {
-        return Err(s3_error!(
-            BadDigest,
-            "The Content-MD5 you specified did not match what we received."
-        ));
+        return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
     }
     let trailers = promise.trailers.as_ref().and_then(TrailingHeaders::take);
     for (algorithm, computed) in &written.checksums {

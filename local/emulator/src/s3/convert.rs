@@ -32,9 +32,7 @@ macro_rules! promise_of {
         Promise {
             length: input.content_length.and_then(|length| u64::try_from(length).ok()),
             md5: input.content_md5.clone(),
-            checksums: named
-                .filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?)))
-                .collect(),
+            checksums: named.filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?))).collect(),
             trailing: trailing(&$request.headers),
             trailers: $request.trailing_headers.clone() as Option<TrailingHeaders>,
         }
@@ -56,16 +54,9 @@ macro_rules! show_checksums {
 /// Fills an output that describes an object (of a GET or a HEAD).
 macro_rules! describe {
     ($output:ident, $found:expr, $input:expr) => {{
-        let Found {
-            object,
-            range,
-            content_range,
-        } = $found;
+        let Found { object, range, content_range } = $found;
         let info = object.info;
-        let asked = $input
-            .checksum_mode
-            .as_ref()
-            .is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
+        let asked = $input.checksum_mode.as_ref().is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
         let mut output = $output::default();
         if asked && content_range.is_none() {
             show_checksums!(output, info);
@@ -81,10 +72,7 @@ macro_rules! describe {
         output.content_disposition = $input.response_content_disposition.or(info.content_disposition);
         output.content_encoding = $input.response_content_encoding.or(info.content_encoding);
         output.content_language = $input.response_content_language.or(info.content_language);
-        let kind = $input
-            .response_content_type
-            .map(|kind| kind.to_string())
-            .or(info.content_type);
+        let kind = $input.response_content_type.map(|kind| kind.to_string()).or(info.content_type);
         output.content_type =
             Some(kind.unwrap_or_else(|| "binary/octet-stream".to_owned())).and_then(|k| k.parse().ok());
         output
@@ -104,30 +92,16 @@ macro_rules! conditions_of {
 
 /// The encoding without `aws-chunked`, which is of the transfer and not of the object.
 pub(super) fn stored_encoding(encoding: String) -> Option<String> {
-    let kept: Vec<_> = encoding
-        .split(',')
-        .map(str::trim)
-        .filter(|e| !e.is_empty() && *e != "aws-chunked")
-        .collect();
+    let kept: Vec<_> =
+        encoding.split(',').map(str::trim).filter(|e| !e.is_empty() && *e != "aws-chunked").collect();
     (!kept.is_empty()).then(|| kept.join(","))
 }
 
 pub(super) fn trailing(headers: &http::HeaderMap) -> Vec<String> {
-    let names = headers
-        .get("x-amz-trailer")
-        .and_then(|names| names.to_str().ok())
-        .unwrap_or_default();
-    let algorithm = |name: &str| {
-        name.trim()
-            .to_lowercase()
-            .strip_prefix("x-amz-checksum-")
-            .map(str::to_owned)
-    };
-    names
-        .split(',')
-        .filter_map(algorithm)
-        .filter(|name| ALGORITHMS.contains(&name.as_str()))
-        .collect()
+    let names = headers.get("x-amz-trailer").and_then(|names| names.to_str().ok()).unwrap_or_default();
+    let algorithm =
+        |name: &str| name.trim().to_lowercase().strip_prefix("x-amz-checksum-").map(str::to_owned);
+    names.split(',').filter_map(algorithm).filter(|name| ALGORITHMS.contains(&name.as_str())).collect()
 }
 
 pub(super) use {conditions_of, describe, info_of, promise_of, show_checksums};

@@ -31,40 +31,19 @@ pub(super) fn actual(rules: &[CORSRule], method: &str, request: &HeaderMap) -> H
 
 /// The answer to a preflight request; 403 when no rule allows what it asks for.
 pub(super) fn preflight(rules: &[CORSRule], request: &HeaderMap) -> Response {
-    let asked = || {
-        Some((
-            text(request, ORIGIN)?,
-            text(request, ACCESS_CONTROL_REQUEST_METHOD)?,
-        ))
-    };
+    let asked = || Some((text(request, ORIGIN)?, text(request, ACCESS_CONTROL_REQUEST_METHOD)?));
     let Some((origin, method)) = asked() else {
-        return refuse(
-            "BadRequest",
-            "Insufficient information. Origin request header needed.",
-            400,
-        );
+        return refuse("BadRequest", "Insufficient information. Origin request header needed.", 400);
     };
     let wanted = text(request, ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or_default();
-    let headers: Vec<_> = wanted
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .collect();
+    let headers: Vec<_> = wanted.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     let Some((rule, pattern)) = find(rules, origin, method, &headers) else {
-        return refuse(
-            "AccessForbidden",
-            "CORSResponse: This CORS request is not allowed.",
-            403,
-        );
+        return refuse("AccessForbidden", "CORSResponse: This CORS request is not allowed.", 403);
     };
     let mut response = Response::new(Body::empty());
     allow(response.headers_mut(), rule, pattern, origin);
     if !headers.is_empty() {
-        set(
-            response.headers_mut(),
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            &headers.join(", "),
-        );
+        set(response.headers_mut(), ACCESS_CONTROL_ALLOW_HEADERS, &headers.join(", "));
     }
     response
 }
@@ -76,16 +55,11 @@ fn find<'a>(
     headers: &[&str],
 ) -> Option<(&'a CORSRule, &'a str)> {
     rules.iter().find_map(|rule| {
-        let pattern = rule
-            .allowed_origins
-            .iter()
-            .find(|pattern| matches(pattern, origin))?;
+        let pattern = rule.allowed_origins.iter().find(|pattern| matches(pattern, origin))?;
         let method = rule.allowed_methods.iter().any(|allowed| allowed == method);
         let allowed = rule.allowed_headers.as_deref().unwrap_or_default();
         let all = headers.iter().all(|header| {
-            allowed
-                .iter()
-                .any(|pattern| matches(&pattern.to_lowercase(), &header.to_lowercase()))
+            allowed.iter().any(|pattern| matches(&pattern.to_lowercase(), &header.to_lowercase()))
         });
         (method && all).then_some((rule, pattern.as_str()))
     })
@@ -108,11 +82,7 @@ fn allow(headers: &mut HeaderMap, rule: &CORSRule, pattern: &str, origin: &str) 
         set(headers, ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         set(headers, ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     }
-    set(
-        headers,
-        ACCESS_CONTROL_ALLOW_METHODS,
-        &rule.allowed_methods.join(", "),
-    );
+    set(headers, ACCESS_CONTROL_ALLOW_METHODS, &rule.allowed_methods.join(", "));
     if let Some(exposed) = rule.expose_headers.as_ref().filter(|exposed| !exposed.is_empty()) {
         set(headers, ACCESS_CONTROL_EXPOSE_HEADERS, &exposed.join(", "));
     }
@@ -150,10 +120,7 @@ mod tests {
     }
 
     fn request(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
-            .collect()
+        pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
     }
 
     #[test]
@@ -161,17 +128,11 @@ mod tests {
         let asked = request(&[
             ("origin", "http://web.notes.test"),
             ("access-control-request-method", "PUT"),
-            (
-                "access-control-request-headers",
-                "Content-Type, X-Amz-Checksum-Sha256",
-            ),
+            ("access-control-request-headers", "Content-Type, X-Amz-Checksum-Sha256"),
         ]);
         let response = preflight(&rules(), &asked);
         assert_eq!(response.status(), 200);
-        assert_eq!(
-            response.headers()["access-control-allow-origin"],
-            "http://web.notes.test"
-        );
+        assert_eq!(response.headers()["access-control-allow-origin"], "http://web.notes.test");
         assert_eq!(response.headers()["access-control-max-age"], "600");
         for (name, value) in [
             ("origin", "http://evil.test"),
@@ -187,10 +148,7 @@ mod tests {
     #[test]
     fn an_actual_request_gets_headers_only_when_allowed() {
         let asked = request(&[("origin", "http://web.notes.test")]);
-        assert_eq!(
-            actual(&rules(), "PUT", &asked)["access-control-expose-headers"],
-            "ETag"
-        );
+        assert_eq!(actual(&rules(), "PUT", &asked)["access-control-expose-headers"], "ETag");
         assert!(actual(&rules(), "GET", &asked).is_empty());
     }
 }

@@ -11,13 +11,8 @@ use s3s::{S3Result, s3_error};
 const MOST_KEYS: usize = 1000;
 
 /// What S3 leaves as it is when asked to encode keys.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/')
-    .remove(b'*');
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b'*');
 
 /// What to list.
 pub(super) struct Listing<'a> {
@@ -89,9 +84,5 @@ pub(super) fn decode_token(token: &str) -> S3Result<String> {
 
 /// The key as it goes into the answer.
 pub(super) fn shown(key: &str, encode: bool) -> String {
-    if encode {
-        utf8_percent_encode(key, ENCODED).to_string()
-    } else {
-        key.to_owned()
-    }
+    if encode { utf8_percent_encode(key, ENCODED).to_string() } else { key.to_owned() }
 }

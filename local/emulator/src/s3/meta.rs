@@ -119,36 +119,22 @@ impl Meta {
         let connection = crate::sql::open(directory, "s3.sqlite", SCHEMA)?;
         let sql = "SELECT MAX(COALESCE((SELECT MAX(sequencer) FROM objects), 0), COALESCE((SELECT sequencer FROM mark), 0))";
         let last: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(Self {
-            connection,
-            sequencer: last.cast_unsigned(),
-        })
+        Ok(Self { connection, sequencer: last.cast_unsigned() })
     }
 
     /// # Errors
     /// `NoSuchBucket`.
     pub(super) fn require_bucket(&self, bucket: &str) -> S3Result {
         let sql = "SELECT 1 FROM buckets WHERE name = ?1";
-        let found = self
-            .connection
-            .prepare_cached(sql)
-            .and_then(|mut s| s.exists([bucket]))
-            .map_err(internal)?;
-        if found {
-            Ok(())
-        } else {
-            Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"))
-        }
+        let found =
+            self.connection.prepare_cached(sql).and_then(|mut s| s.exists([bucket])).map_err(internal)?;
+        if found { Ok(()) } else { Err(s3_error!(NoSuchBucket, "The specified bucket does not exist")) }
     }
 
     /// Whether the bucket is new.
     pub(super) fn create_bucket(&self, bucket: &str, now: i64) -> S3Result<bool> {
         let sql = "INSERT OR IGNORE INTO buckets VALUES (?1, ?2)";
-        Ok(self
-            .connection
-            .execute(sql, params![bucket, now])
-            .map_err(internal)?
-            > 0)
+        Ok(self.connection.execute(sql, params![bucket, now]).map_err(internal)? > 0)
     }
 
     /// # Errors
@@ -161,10 +147,7 @@ impl Meta {
             .and_then(|mut s| s.exists([bucket]))
             .map_err(internal)?;
         if used {
-            return Err(s3_error!(
-                BucketNotEmpty,
-                "The bucket you tried to delete is not empty"
-            ));
+            return Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty"));
         }
         let delete = || {
             let transaction = self.connection.unchecked_transaction()?;
@@ -178,9 +161,8 @@ impl Meta {
     /// Names and creation times, in milliseconds.
     pub(super) fn buckets(&self) -> S3Result<Vec<(String, i64)>> {
         let read = || {
-            let mut statement = self
-                .connection
-                .prepare_cached("SELECT name, created FROM buckets ORDER BY name")?;
+            let mut statement =
+                self.connection.prepare_cached("SELECT name, created FROM buckets ORDER BY name")?;
             statement
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<rusqlite::Result<Vec<_>>>()
@@ -194,20 +176,16 @@ impl Meta {
 
     fn setting_of(&self, bucket: &str, kind: &str) -> rusqlite::Result<Option<String>> {
         let sql = "SELECT value FROM bucket_settings WHERE bucket = ?1 AND kind = ?2";
-        self.connection
-            .prepare_cached(sql)?
-            .query_row([bucket, kind], |row| row.get(0))
-            .optional()
+        self.connection.prepare_cached(sql)?.query_row([bucket, kind], |row| row.get(0)).optional()
     }
 
     /// Sets or (`None`) removes a setting.
     pub(super) fn set(&self, bucket: &str, kind: &str, value: Option<&str>) -> S3Result {
         self.require_bucket(bucket)?;
         let done = match value {
-            Some(value) => self.connection.execute(
-                "INSERT OR REPLACE INTO bucket_settings VALUES (?1, ?2, ?3)",
-                [bucket, kind, value],
-            ),
+            Some(value) => self
+                .connection
+                .execute("INSERT OR REPLACE INTO bucket_settings VALUES (?1, ?2, ?3)", [bucket, kind, value]),
             None => {
                 let sql = "DELETE FROM bucket_settings WHERE bucket = ?1 AND kind = ?2";
                 self.connection.execute(sql, [bucket, kind])
@@ -218,12 +196,7 @@ impl Meta {
 
     pub(super) fn object(&self, bucket: &str, key: &str) -> S3Result<Option<Object>> {
         let sql = "SELECT key, blob, size, etag, modified, info FROM objects WHERE bucket = ?1 AND key = ?2";
-        let read = || {
-            self.connection
-                .prepare_cached(sql)?
-                .query_row([bucket, key], object)
-                .optional()
-        };
+        let read = || self.connection.prepare_cached(sql)?.query_row([bucket, key], object).optional();
         read().map_err(internal)
     }
 
@@ -231,12 +204,8 @@ impl Meta {
     pub(super) fn next_object(&self, bucket: &str, from: &str, after: &str) -> S3Result<Option<Object>> {
         let sql = "SELECT key, blob, size, etag, modified, info FROM objects \
                    WHERE bucket = ?1 AND key >= ?2 AND key > ?3 ORDER BY key LIMIT 1";
-        let read = || {
-            self.connection
-                .prepare_cached(sql)?
-                .query_row([bucket, from, after], object)
-                .optional()
-        };
+        let read =
+            || self.connection.prepare_cached(sql)?.query_row([bucket, from, after], object).optional();
         read().map_err(internal)
     }
 
@@ -285,43 +254,28 @@ impl Meta {
 
     /// Notifications not delivered yet.
     pub(super) fn undelivered(&self) -> rusqlite::Result<Vec<Notice>> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT id, queue, body FROM outbox ORDER BY id")?;
-        let rows = statement.query_map([], |row| {
-            Ok(Notice {
-                id: row.get(0)?,
-                queue: row.get(1)?,
-                body: row.get(2)?,
-            })
-        })?;
+        let mut statement = self.connection.prepare("SELECT id, queue, body FROM outbox ORDER BY id")?;
+        let rows = statement
+            .query_map([], |row| Ok(Notice { id: row.get(0)?, queue: row.get(1)?, body: row.get(2)? }))?;
         rows.collect()
     }
 
     pub(super) fn delivered(&self, id: i64) -> S3Result {
-        let delete = || {
-            self.connection
-                .prepare_cached("DELETE FROM outbox WHERE id = ?1")?
-                .execute([id])
-        };
+        let delete = || self.connection.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([id]);
         delete().map(drop).map_err(internal)
     }
 
     /// Every blob that something refers to.
     pub(super) fn blobs(&self) -> rusqlite::Result<BTreeSet<String>> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT blob FROM objects UNION ALL SELECT blob FROM parts")?;
+        let mut statement =
+            self.connection.prepare("SELECT blob FROM objects UNION ALL SELECT blob FROM parts")?;
         statement.query_map([], |row| row.get(0))?.collect()
     }
 
     pub(super) fn create_upload(&self, id: &str, bucket: &str, key: &str, info: &Info, now: i64) -> S3Result {
         self.require_bucket(bucket)?;
         let sql = "INSERT INTO uploads VALUES (?1, ?2, ?3, ?4, ?5)";
-        let insert = || {
-            self.connection
-                .execute(sql, params![id, bucket, key, json(info)?, now])
-        };
+        let insert = || self.connection.execute(sql, params![id, bucket, key, json(info)?, now]);
         insert().map(drop).map_err(internal)
     }
 
@@ -331,11 +285,7 @@ impl Meta {
     /// `NoSuchUpload`.
     pub(super) fn upload(&self, id: &str, bucket: &str, key: &str) -> S3Result<Info> {
         let sql = "SELECT info FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3";
-        let read = || {
-            self.connection
-                .query_row(sql, [id, bucket, key], |row| from_json(row, 0))
-                .optional()
-        };
+        let read = || self.connection.query_row(sql, [id, bucket, key], |row| from_json(row, 0)).optional();
         read()
             .map_err(internal)?
             .ok_or_else(|| s3_error!(NoSuchUpload, "The specified upload does not exist."))
@@ -345,13 +295,10 @@ impl Meta {
     pub(super) fn save_part(&self, upload: &str, part: &Part) -> S3Result<Option<String>> {
         let write = || {
             let sql = "SELECT blob FROM parts WHERE upload = ?1 AND number = ?2";
-            let old = self
-                .connection
-                .query_row(sql, params![upload, part.number], |row| row.get(0))
-                .optional()?;
+            let old =
+                self.connection.query_row(sql, params![upload, part.number], |row| row.get(0)).optional()?;
             let values = params![upload, part.number, part.blob, part.size.cast_signed(), part.etag];
-            self.connection
-                .execute("INSERT OR REPLACE INTO parts VALUES (?1, ?2, ?3, ?4, ?5)", values)?;
+            self.connection.execute("INSERT OR REPLACE INTO parts VALUES (?1, ?2, ?3, ?4, ?5)", values)?;
             Ok(old)
         };
         write().map_err(internal)
@@ -363,12 +310,7 @@ impl Meta {
             let mut statement = self.connection.prepare_cached(sql)?;
             let rows = statement.query_map([upload], |row| {
                 let size = row.get::<_, i64>(2)?.cast_unsigned();
-                Ok(Part {
-                    number: row.get(0)?,
-                    blob: row.get(1)?,
-                    size,
-                    etag: row.get(3)?,
-                })
+                Ok(Part { number: row.get(0)?, blob: row.get(1)?, size, etag: row.get(3)? })
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
@@ -387,12 +329,8 @@ impl Meta {
 }
 
 fn check(condition: Condition<'_>, current: Option<&Object>) -> S3Result {
-    let failed = || {
-        s3_error!(
-            PreconditionFailed,
-            "At least one of the pre-conditions you specified did not hold"
-        )
-    };
+    let failed =
+        || s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold");
     match (condition, current) {
         (Condition::Absent, Some(_)) => Err(failed()),
         (Condition::Etag(_) | Condition::Present, None) => Err(no_such_key()),
@@ -413,14 +351,10 @@ fn write_object(
 ) -> rusqlite::Result<()> {
     let Some(new) = &commit.object else {
         let sql = "DELETE FROM objects WHERE bucket = ?1 AND key = ?2";
-        transaction
-            .prepare_cached(sql)?
-            .execute([commit.bucket, commit.key])?;
+        transaction.prepare_cached(sql)?.execute([commit.bucket, commit.key])?;
         // Whoever removed the highest must not make it be given out again.
         let sql = "INSERT OR REPLACE INTO mark VALUES (1, ?1)";
-        transaction
-            .prepare_cached(sql)?
-            .execute([sequencer.cast_signed()])?;
+        transaction.prepare_cached(sql)?.execute([sequencer.cast_signed()])?;
         return Ok(());
     };
     let sql = "INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -445,11 +379,7 @@ fn write_notices(
     for (queue, body) in notices {
         let mut statement = transaction.prepare_cached("INSERT INTO outbox (queue, body) VALUES (?1, ?2)")?;
         let id = statement.insert([queue, body])?;
-        written.push(Notice {
-            id,
-            queue: queue.clone(),
-            body: body.clone(),
-        });
+        written.push(Notice { id, queue: queue.clone(), body: body.clone() });
     }
     Ok(written)
 }

@@ -42,12 +42,7 @@ impl Store {
         let meta = Meta::open(directory)?;
         let blobs = Blobs::open(blobs::directory(directory), &meta.blobs()?)?;
         let undelivered = meta.undelivered()?;
-        let store = Self {
-            meta: Mutex::new(meta),
-            blobs,
-            sqs,
-            shared,
-        };
+        let store = Self { meta: Mutex::new(meta), blobs, sqs, shared };
         // A process that was killed between a commit and its delivery: at least once, so once more.
         store.deliver(&undelivered);
         Ok(store)
@@ -65,9 +60,7 @@ impl Store {
 
     fn deliver(&self, notices: &[Notice]) {
         for notice in notices {
-            if let Err(error) = self
-                .sqs
-                .deliver(&notice.queue, notice.body.clone(), Attributes::new(), None)
+            if let Err(error) = self.sqs.deliver(&notice.queue, notice.body.clone(), Attributes::new(), None)
             {
                 if error.status >= 500 {
                     // It stays in the outbox for the next start.
@@ -101,20 +94,13 @@ impl Front {
         let mut builder = S3ServiceBuilder::new(service::Service(store.clone()));
         builder.set_auth(Keys(credentials));
         builder.set_access(Gate(faults));
-        Ok(Self {
-            service: builder.build(),
-            store,
-        })
+        Ok(Self { service: builder.build(), store })
     }
 
     /// Answers a request of S3's REST protocol, a browser's preflight included.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Response {
         let from_browser = request.headers().contains_key(http::header::ORIGIN);
-        let rules = if from_browser {
-            self.cors_rules(request.uri().path())
-        } else {
-            Vec::new()
-        };
+        let rules = if from_browser { self.cors_rules(request.uri().path()) } else { Vec::new() };
         if request.method() == Method::OPTIONS {
             return cors::preflight(&rules, request.headers());
         }
@@ -136,9 +122,7 @@ impl Front {
         }
         response.headers_mut().extend(cross);
         if let Ok(id) = HeaderValue::try_from(crate::wire::request_id()) {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static("x-amz-request-id"), id);
+            response.headers_mut().insert(HeaderName::from_static("x-amz-request-id"), id);
         }
         response
     }
@@ -157,9 +141,7 @@ fn error_xml(code: &str, message: &str) -> Response {
     );
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     response
 }
 
@@ -169,10 +151,7 @@ struct Keys(Credentials);
 impl S3Auth for Keys {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         let unknown = || {
-            s3_error!(
-                InvalidAccessKeyId,
-                "The AWS Access Key Id you provided does not exist in our records."
-            )
+            s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
         };
         (self.0)(access_key).map(SecretKey::from).ok_or_else(unknown)
     }

@@ -17,8 +17,7 @@ impl Store {
     /// Begins an upload; its id.
     pub(super) fn create_upload(&self, bucket: &str, key: &str, info: &Info) -> S3Result<String> {
         let id = uuid::Uuid::new_v4().simple().to_string();
-        self.meta()
-            .create_upload(&id, bucket, key, info, self.shared.clock.now_millis())?;
+        self.meta().create_upload(&id, bucket, key, info, self.shared.clock.now_millis())?;
         Ok(id)
     }
 
@@ -39,16 +38,8 @@ impl Store {
         self.meta().upload(upload, bucket, key)?;
         let written = self.blobs.write(body, promise).await?;
         let etag = written.etag();
-        let info = Info {
-            checksums: written.checksums.clone(),
-            ..Info::default()
-        };
-        let part = Part {
-            number,
-            blob: written.name.clone(),
-            size: written.size,
-            etag: etag.clone(),
-        };
+        let info = Info { checksums: written.checksums.clone(), ..Info::default() };
+        let part = Part { number, blob: written.name.clone(), size: written.size, etag: etag.clone() };
         let replaced = self.meta().save_part(upload, &part)?;
         written.keep();
         self.blobs.remove(replaced.as_slice());
@@ -69,16 +60,9 @@ impl Store {
         let chosen = choose(listed, &parts)?;
         let blobs: Vec<String> = chosen.iter().map(|part| part.blob.clone()).collect();
         let written = self.blobs.concatenate(&blobs).await?;
-        let digests: Vec<u8> = chosen
-            .iter()
-            .filter_map(|part| unhex(&part.etag))
-            .flatten()
-            .collect();
+        let digests: Vec<u8> = chosen.iter().filter_map(|part| unhex(&part.etag)).flatten().collect();
         let etag = format!("{}-{}", hex(&Md5::digest(digests)), chosen.len());
-        let info = Info {
-            checksums: written.checksums.clone(),
-            ..info
-        };
+        let info = Info { checksums: written.checksums.clone(), ..info };
         let event = "ObjectCreated:CompleteMultipartUpload";
         self.keep(bucket, key, event, written, &etag, &info, only_if.as_condition())?;
         self.drop_upload(upload, &parts)?;
@@ -111,21 +95,12 @@ fn choose<'a>(listed: &[CompletedPart], parts: &'a [Part]) -> S3Result<Vec<&'a P
     for (index, wanted) in listed.iter().enumerate() {
         let number = wanted.part_number.unwrap_or_default();
         if chosen.last().is_some_and(|last| last.number >= number) {
-            return Err(s3_error!(
-                InvalidPartOrder,
-                "The list of parts was not in ascending order."
-            ));
+            return Err(s3_error!(InvalidPartOrder, "The list of parts was not in ascending order."));
         }
-        let found = parts
-            .binary_search_by_key(&number, |part| part.number)
-            .ok()
-            .map(|index| &parts[index]);
+        let found = parts.binary_search_by_key(&number, |part| part.number).ok().map(|index| &parts[index]);
         let same = |part: &&Part| wanted.e_tag.as_ref().is_none_or(|etag| etag.value() == part.etag);
         let part = found.filter(same).ok_or_else(|| {
-            s3_error!(
-                InvalidPart,
-                "One or more of the specified parts could not be found."
-            )
+            s3_error!(InvalidPart, "One or more of the specified parts could not be found.")
         })?;
         if part.size < SMALLEST_PART && index + 1 < listed.len() {
             return Err(s3_error!(

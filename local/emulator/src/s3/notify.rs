@@ -11,13 +11,8 @@ use serde_json::{Value, json};
 pub(super) const RULES: &str = "notification-rules";
 
 /// What stays as it is in an event's key.
-const KEY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'*')
-    .remove(b'/')
-    .remove(b' ');
+const KEY: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*').remove(b'/').remove(b' ');
 
 /// A queue configuration, as far as matching goes.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
@@ -44,29 +39,18 @@ pub(super) struct Change<'a> {
 
 impl Rule {
     pub(super) fn read(configuration: &QueueConfiguration) -> Self {
-        let rules = configuration
-            .filter
-            .as_ref()
-            .and_then(|filter| filter.key.as_ref()?.filter_rules.as_ref());
+        let rules =
+            configuration.filter.as_ref().and_then(|filter| filter.key.as_ref()?.filter_rules.as_ref());
         let value = |wanted: &str| {
             let mut named = rules.into_iter().flatten().filter(|rule| {
-                rule.name
-                    .as_ref()
-                    .is_some_and(|name| name.as_str().eq_ignore_ascii_case(wanted))
+                rule.name.as_ref().is_some_and(|name| name.as_str().eq_ignore_ascii_case(wanted))
             });
-            named
-                .next()
-                .and_then(|rule| rule.value.clone())
-                .unwrap_or_default()
+            named.next().and_then(|rule| rule.value.clone()).unwrap_or_default()
         };
         Self {
             id: configuration.id.clone().unwrap_or_default(),
             queue: configuration.queue_arn.clone(),
-            events: configuration
-                .events
-                .iter()
-                .map(|event| event.as_ref().to_owned())
-                .collect(),
+            events: configuration.events.iter().map(|event| event.as_ref().to_owned()).collect(),
             prefix: value("prefix"),
             suffix: value("suffix"),
         }
@@ -88,9 +72,7 @@ impl Rule {
 /// The messages that a change makes: queue ARN and body.
 pub(super) fn notices(rules: &[Rule], change: &Change<'_>, shared: &Shared) -> Vec<(String, String)> {
     let wanting = rules.iter().filter(|rule| rule.wants(change));
-    wanting
-        .map(|rule| (rule.queue.clone(), event(rule, change, shared).to_string()))
-        .collect()
+    wanting.map(|rule| (rule.queue.clone(), event(rule, change, shared).to_string())).collect()
 }
 
 fn event(rule: &Rule, change: &Change<'_>, shared: &Shared) -> Value {
@@ -160,14 +142,7 @@ mod tests {
     }
 
     fn change<'a>(key: &'a str, event: &'a str) -> Change<'a> {
-        Change {
-            bucket: "b",
-            key,
-            event,
-            sequencer: 0x1f,
-            object: Some((5, "e")),
-            at: Utc::now(),
-        }
+        Change { bucket: "b", key, event, sequencer: 0x1f, object: Some((5, "e")), at: Utc::now() }
     }
 
     #[test]
@@ -186,11 +161,7 @@ mod tests {
     #[test]
     fn the_key_is_encoded_as_s3_does_it() {
         let shared = Shared::for_tests(Clock::default());
-        let event = event(
-            &rule(&[], "", ""),
-            &change("att/my file é+1.txt", "ObjectCreated:Put"),
-            &shared,
-        );
+        let event = event(&rule(&[], "", ""), &change("att/my file é+1.txt", "ObjectCreated:Put"), &shared);
         let object = &event["Records"][0]["s3"]["object"];
         assert_eq!(object["key"], "att/my+file+%C3%A9%2B1.txt");
         assert_eq!(object["sequencer"], "00000000000000001F");

@@ -40,15 +40,7 @@ impl Store {
         let written = self.blobs.write(body, promise).await?;
         info.checksums.clone_from(&written.checksums);
         let etag = written.etag();
-        self.keep(
-            bucket,
-            key,
-            "ObjectCreated:Put",
-            written,
-            &etag,
-            &info,
-            only_if.as_condition(),
-        )?;
+        self.keep(bucket, key, "ObjectCreated:Put", written, &etag, &info, only_if.as_condition())?;
         Ok((ETag::Strong(etag), info))
     }
 
@@ -64,19 +56,8 @@ impl Store {
         info: &Info,
         only_if: Condition<'_>,
     ) -> S3Result {
-        let object = NewObject {
-            blob: &written.name,
-            size: written.size,
-            etag,
-            info,
-        };
-        let commit = Commit {
-            bucket,
-            key,
-            event,
-            object: Some(object),
-            only_if,
-        };
+        let object = NewObject { blob: &written.name, size: written.size, etag, info };
+        let commit = Commit { bucket, key, event, object: Some(object), only_if };
         let committed = self.meta().commit(&commit, &self.shared)?;
         written.keep();
         self.settle(&committed);
@@ -99,25 +80,13 @@ impl Store {
         };
         conditions.check(&object)?;
         let Some(range) = range else {
-            return Ok(Found {
-                range: 0..object.size,
-                content_range: None,
-                object,
-            });
+            return Ok(Found { range: 0..object.size, content_range: None, object });
         };
         let size = object.size;
         let unsatisfiable = |_| s3_error!(InvalidRange, "The requested range is not satisfiable");
         let range = range.check(size).map_err(unsatisfiable)?;
-        let content_range = Some(format!(
-            "bytes {}-{}/{size}",
-            range.start,
-            range.end.saturating_sub(1)
-        ));
-        Ok(Found {
-            object,
-            range,
-            content_range,
-        })
+        let content_range = Some(format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1)));
+        Ok(Found { object, range, content_range })
     }
 
     /// [`find`](Self::find) with the bytes.
@@ -135,10 +104,7 @@ impl Store {
                 return Ok((found, body));
             }
         }
-        Err(s3_error!(
-            OperationAborted,
-            "A conflicting conditional operation is currently in progress"
-        ))
+        Err(s3_error!(OperationAborted, "A conflicting conditional operation is currently in progress"))
     }
 
     /// Copies an object; the new one's ETag. `info` replaces the source's own.
@@ -160,20 +126,9 @@ impl Store {
             ));
         }
         let written = self.blobs.copy(&source.blob).await?;
-        let info = Info {
-            checksums: source.info.checksums.clone(),
-            ..info.unwrap_or(source.info)
-        };
+        let info = Info { checksums: source.info.checksums.clone(), ..info.unwrap_or(source.info) };
         let etag = written.etag();
-        self.keep(
-            bucket,
-            key,
-            "ObjectCreated:Copy",
-            written,
-            &etag,
-            &info,
-            Condition::Always,
-        )?;
+        self.keep(bucket, key, "ObjectCreated:Copy", written, &etag, &info, Condition::Always)?;
         Ok(ETag::Strong(etag))
     }
 
@@ -184,13 +139,7 @@ impl Store {
             Some(ETagCondition::Any) => Condition::Present,
             None => Condition::Always,
         };
-        let commit = Commit {
-            bucket,
-            key,
-            event: "ObjectRemoved:Delete",
-            object: None,
-            only_if,
-        };
+        let commit = Commit { bucket, key, event: "ObjectRemoved:Delete", object: None, only_if };
         let committed = self.meta().commit(&commit, &self.shared)?;
         self.settle(&committed);
         Ok(())
@@ -234,22 +183,14 @@ impl Conditions {
         let modified = super::settings::timestamp(object.modified.timestamp() * 1000);
         match &self.if_match {
             Some(condition) if !is(condition) => return Err(failed()),
-            None if self
-                .if_unmodified_since
-                .as_ref()
-                .is_some_and(|since| modified > *since) =>
-            {
+            None if self.if_unmodified_since.as_ref().is_some_and(|since| modified > *since) => {
                 return Err(failed());
             }
             _ => {}
         }
         match &self.if_none_match {
             Some(condition) if is(condition) => Err(not_modified(object)),
-            None if self
-                .if_modified_since
-                .as_ref()
-                .is_some_and(|since| modified <= *since) =>
-            {
+            None if self.if_modified_since.as_ref().is_some_and(|since| modified <= *since) => {
                 Err(not_modified(object))
             }
             _ => Ok(()),
@@ -258,10 +199,7 @@ impl Conditions {
 }
 
 fn failed() -> S3Error {
-    s3_error!(
-        PreconditionFailed,
-        "At least one of the pre-conditions you specified did not hold"
-    )
+    s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
 }
 
 fn not_modified(object: &Object) -> S3Error {

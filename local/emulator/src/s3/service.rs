@@ -41,17 +41,9 @@ impl Service {
             storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
             ..Object::default()
         };
-        let objects = std::mem::take(&mut page.objects)
-            .into_iter()
-            .map(object)
-            .collect();
-        let prefix = |prefix: String| CommonPrefix {
-            prefix: Some(shown(&prefix, encode)),
-        };
-        let prefixes = std::mem::take(&mut page.prefixes)
-            .into_iter()
-            .map(prefix)
-            .collect();
+        let objects = std::mem::take(&mut page.objects).into_iter().map(object).collect();
+        let prefix = |prefix: String| CommonPrefix { prefix: Some(shown(&prefix, encode)) };
+        let prefixes = std::mem::take(&mut page.prefixes).into_iter().map(prefix).collect();
         Ok((page, objects, prefixes))
     }
 }
@@ -60,17 +52,12 @@ impl Service {
 impl S3 for Service {
     async fn create_bucket(&self, r: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
         self.0.create_bucket(&r.input.bucket)?;
-        done(CreateBucketOutput {
-            location: Some(format!("/{}", r.input.bucket)),
-        })
+        done(CreateBucketOutput { location: Some(format!("/{}", r.input.bucket)) })
     }
 
     async fn head_bucket(&self, r: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
         self.0.meta().require_bucket(&r.input.bucket)?;
-        done(HeadBucketOutput {
-            bucket_region: Some(self.0.shared.region.clone()),
-            ..Default::default()
-        })
+        done(HeadBucketOutput { bucket_region: Some(self.0.shared.region.clone()), ..Default::default() })
     }
 
     async fn delete_bucket(&self, r: S3Request<DeleteBucketInput>) -> Answer<DeleteBucketOutput> {
@@ -79,10 +66,7 @@ impl S3 for Service {
     }
 
     async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
-        let owner = Owner {
-            id: Some(self.0.shared.account.clone()),
-            ..Owner::default()
-        };
+        let owner = Owner { id: Some(self.0.shared.account.clone()), ..Owner::default() };
         done(ListBucketsOutput {
             buckets: Some(self.0.list_buckets()?),
             owner: Some(owner),
@@ -103,19 +87,10 @@ impl S3 for Service {
     async fn put_object(&self, r: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
         let promise = promise_of!(r);
         let input = r.input;
-        let only_if = WriteCondition {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-        };
+        let only_if = WriteCondition { if_match: input.if_match, if_none_match: input.if_none_match };
         let info = info_of!(input);
-        let (etag, info) = self
-            .0
-            .put(&input.bucket, &input.key, input.body, promise, info, only_if)
-            .await?;
-        let mut output = PutObjectOutput {
-            e_tag: Some(etag),
-            ..PutObjectOutput::default()
-        };
+        let (etag, info) = self.0.put(&input.bucket, &input.key, input.body, promise, info, only_if).await?;
+        let mut output = PutObjectOutput { e_tag: Some(etag), ..PutObjectOutput::default() };
         show_checksums!(output, info);
         output.checksum_type = Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT));
         done(output)
@@ -124,10 +99,7 @@ impl S3 for Service {
     async fn get_object(&self, r: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
         let input = r.input;
         let conditions = conditions_of!(input);
-        let (found, body) = self
-            .0
-            .read(&input.bucket, &input.key, &conditions, input.range)
-            .await?;
+        let (found, body) = self.0.read(&input.bucket, &input.key, &conditions, input.range).await?;
         let mut output = describe!(GetObjectOutput, found, input);
         output.body = Some(body);
         done(output)
@@ -135,15 +107,12 @@ impl S3 for Service {
 
     async fn head_object(&self, r: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
         let input = r.input;
-        let found = self
-            .0
-            .find(&input.bucket, &input.key, &conditions_of!(input), input.range)?;
+        let found = self.0.find(&input.bucket, &input.key, &conditions_of!(input), input.range)?;
         done(describe!(HeadObjectOutput, found, input))
     }
 
     async fn delete_object(&self, r: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
-        self.0
-            .remove(&r.input.bucket, &r.input.key, r.input.if_match.as_ref())?;
+        self.0.remove(&r.input.bucket, &r.input.key, r.input.if_match.as_ref())?;
         done(DeleteObjectOutput::default())
     }
 
@@ -156,10 +125,7 @@ impl S3 for Service {
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for object in delete.objects {
             match self.0.remove(&bucket, &object.key, None) {
-                Ok(()) => deleted.push(DeletedObject {
-                    key: Some(object.key),
-                    ..DeletedObject::default()
-                }),
+                Ok(()) => deleted.push(DeletedObject { key: Some(object.key), ..DeletedObject::default() }),
                 Err(error) => errors.push(Error {
                     key: Some(object.key),
                     code: Some(error.code().as_str().to_owned()),
@@ -170,25 +136,13 @@ impl S3 for Service {
         }
         let deleted = (!delete.quiet.unwrap_or_default()).then_some(deleted);
         let errors = (!errors.is_empty()).then_some(errors);
-        done(DeleteObjectsOutput {
-            deleted,
-            errors,
-            ..DeleteObjectsOutput::default()
-        })
+        done(DeleteObjectsOutput { deleted, errors, ..DeleteObjectsOutput::default() })
     }
 
     async fn copy_object(&self, r: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
         let input = r.input;
-        let CopySource::Bucket {
-            bucket: from_bucket,
-            key: from_key,
-            ..
-        } = &input.copy_source
-        else {
-            return Err(s3_error!(
-                NotImplemented,
-                "access points are not implemented here"
-            ));
+        let CopySource::Bucket { bucket: from_bucket, key: from_key, .. } = &input.copy_source else {
+            return Err(s3_error!(NotImplemented, "access points are not implemented here"));
         };
         let conditions = Conditions {
             if_match: input.copy_source_if_match,
@@ -196,37 +150,22 @@ impl S3 for Service {
             if_modified_since: input.copy_source_if_modified_since,
             if_unmodified_since: input.copy_source_if_unmodified_since,
         };
-        let replaces = input
-            .metadata_directive
-            .is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
+        let replaces = input.metadata_directive.is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
         let info = replaces.then(|| info_of!(input));
         let to = (input.bucket.as_str(), input.key.as_str());
-        let etag = self
-            .0
-            .copy((from_bucket, from_key), &conditions, to, info)
-            .await?;
+        let etag = self.0.copy((from_bucket, from_key), &conditions, to, info).await?;
         let result = CopyObjectResult {
             e_tag: Some(etag),
             last_modified: Some(timestamp(self.0.shared.clock.now_millis())),
             ..CopyObjectResult::default()
         };
-        done(CopyObjectOutput {
-            copy_object_result: Some(result),
-            ..CopyObjectOutput::default()
-        })
+        done(CopyObjectOutput { copy_object_result: Some(result), ..CopyObjectOutput::default() })
     }
 
     async fn list_objects_v2(&self, r: S3Request<ListObjectsV2Input>) -> Answer<ListObjectsV2Output> {
         let input = r.input;
-        let encode = input
-            .encoding_type
-            .as_ref()
-            .is_some_and(|kind| kind.as_str() == EncodingType::URL);
-        let from = input
-            .continuation_token
-            .as_deref()
-            .map(decode_token)
-            .transpose()?;
+        let encode = input.encoding_type.as_ref().is_some_and(|kind| kind.as_str() == EncodingType::URL);
+        let from = input.continuation_token.as_deref().map(decode_token).transpose()?;
         let listing = Listing {
             bucket: &input.bucket,
             prefix: input.prefix.as_deref().unwrap_or_default(),
@@ -245,10 +184,7 @@ impl S3 for Service {
             continuation_token: input.continuation_token,
             max_keys: limit,
             prefix: Some(shown(input.prefix.as_deref().unwrap_or_default(), encode)),
-            delimiter: input
-                .delimiter
-                .as_deref()
-                .map(|delimiter| shown(delimiter, encode)),
+            delimiter: input.delimiter.as_deref().map(|delimiter| shown(delimiter, encode)),
             start_after: input.start_after.as_deref().map(|after| shown(after, encode)),
             encoding_type: input.encoding_type,
             name: Some(input.bucket),
@@ -258,10 +194,7 @@ impl S3 for Service {
 
     async fn list_objects(&self, r: S3Request<ListObjectsInput>) -> Answer<ListObjectsOutput> {
         let input = r.input;
-        let encode = input
-            .encoding_type
-            .as_ref()
-            .is_some_and(|kind| kind.as_str() == EncodingType::URL);
+        let encode = input.encoding_type.as_ref().is_some_and(|kind| kind.as_str() == EncodingType::URL);
         let listing = Listing {
             bucket: &input.bucket,
             prefix: input.prefix.as_deref().unwrap_or_default(),
@@ -279,10 +212,7 @@ impl S3 for Service {
             marker: Some(shown(&listing.after, encode)),
             max_keys: limit,
             prefix: Some(shown(input.prefix.as_deref().unwrap_or_default(), encode)),
-            delimiter: input
-                .delimiter
-                .as_deref()
-                .map(|delimiter| shown(delimiter, encode)),
+            delimiter: input.delimiter.as_deref().map(|delimiter| shown(delimiter, encode)),
             encoding_type: input.encoding_type,
             name: Some(input.bucket),
             ..ListObjectsOutput::default()
@@ -307,19 +237,9 @@ impl S3 for Service {
     async fn upload_part(&self, r: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
         let promise = promise_of!(r);
         let input = r.input;
-        let of = (
-            input.bucket.as_str(),
-            input.key.as_str(),
-            input.upload_id.as_str(),
-        );
-        let (etag, info) = self
-            .0
-            .upload_part(of, input.part_number, input.body, promise)
-            .await?;
-        let mut output = UploadPartOutput {
-            e_tag: Some(etag),
-            ..UploadPartOutput::default()
-        };
+        let of = (input.bucket.as_str(), input.key.as_str(), input.upload_id.as_str());
+        let (etag, info) = self.0.upload_part(of, input.part_number, input.body, promise).await?;
+        let mut output = UploadPartOutput { e_tag: Some(etag), ..UploadPartOutput::default() };
         show_checksums!(output, info);
         done(output)
     }
@@ -352,19 +272,9 @@ impl S3 for Service {
         r: S3Request<CompleteMultipartUploadInput>,
     ) -> Answer<CompleteMultipartUploadOutput> {
         let input = r.input;
-        let parts = input
-            .multipart_upload
-            .and_then(|upload| upload.parts)
-            .unwrap_or_default();
-        let only_if = WriteCondition {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-        };
-        let of = (
-            input.bucket.as_str(),
-            input.key.as_str(),
-            input.upload_id.as_str(),
-        );
+        let parts = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+        let only_if = WriteCondition { if_match: input.if_match, if_none_match: input.if_none_match };
+        let of = (input.bucket.as_str(), input.key.as_str(), input.upload_id.as_str());
         let etag = self.0.complete_upload(of, &parts, &only_if).await?;
         done(CompleteMultipartUploadOutput {
             location: Some(format!("/{}/{}", input.bucket, input.key)),
@@ -379,24 +289,17 @@ impl S3 for Service {
         &self,
         r: S3Request<AbortMultipartUploadInput>,
     ) -> Answer<AbortMultipartUploadOutput> {
-        self.0
-            .abort_upload(&r.input.bucket, &r.input.key, &r.input.upload_id)?;
+        self.0.abort_upload(&r.input.bucket, &r.input.key, &r.input.upload_id)?;
         done(AbortMultipartUploadOutput::default())
     }
 
     async fn put_bucket_cors(&self, r: S3Request<PutBucketCorsInput>) -> Answer<PutBucketCorsOutput> {
-        self.0
-            .put_setting(&r.input.bucket, CORS, &r.input.cors_configuration)?;
+        self.0.put_setting(&r.input.bucket, CORS, &r.input.cors_configuration)?;
         done(PutBucketCorsOutput {})
     }
 
     async fn get_bucket_cors(&self, r: S3Request<GetBucketCorsInput>) -> Answer<GetBucketCorsOutput> {
-        let none = || {
-            missing(
-                S3ErrorCode::NoSuchCORSConfiguration,
-                "The CORS configuration does not exist",
-            )
-        };
+        let none = || missing(S3ErrorCode::NoSuchCORSConfiguration, "The CORS configuration does not exist");
         let cors_rules = Some(self.0.cors_rules(&r.input.bucket)?.ok_or_else(none)?);
         done(GetBucketCorsOutput { cors_rules })
     }
@@ -413,8 +316,7 @@ impl S3 for Service {
         &self,
         r: S3Request<PutBucketNotificationConfigurationInput>,
     ) -> Answer<PutBucketNotificationConfigurationOutput> {
-        self.0
-            .put_notification(&r.input.bucket, r.input.notification_configuration)?;
+        self.0.put_notification(&r.input.bucket, r.input.notification_configuration)?;
         done(PutBucketNotificationConfigurationOutput {})
     }
 
@@ -424,20 +326,14 @@ impl S3 for Service {
     ) -> Answer<GetBucketNotificationConfigurationOutput> {
         let found: Option<NotificationConfiguration> = self.0.get_setting(&r.input.bucket, NOTIFICATION)?;
         let queue_configurations = found.and_then(|found| found.queue_configurations);
-        done(GetBucketNotificationConfigurationOutput {
-            queue_configurations,
-            ..Default::default()
-        })
+        done(GetBucketNotificationConfigurationOutput { queue_configurations, ..Default::default() })
     }
 
     async fn put_bucket_lifecycle_configuration(
         &self,
         r: S3Request<PutBucketLifecycleConfigurationInput>,
     ) -> Answer<PutBucketLifecycleConfigurationOutput> {
-        let configuration = r
-            .input
-            .lifecycle_configuration
-            .ok_or_else(|| s3_error!(MalformedXML))?;
+        let configuration = r.input.lifecycle_configuration.ok_or_else(|| s3_error!(MalformedXML))?;
         self.0.put_setting(&r.input.bucket, LIFECYCLE, &configuration)?;
         done(PutBucketLifecycleConfigurationOutput::default())
     }
@@ -447,49 +343,30 @@ impl S3 for Service {
         r: S3Request<GetBucketLifecycleConfigurationInput>,
     ) -> Answer<GetBucketLifecycleConfigurationOutput> {
         let none = || {
-            missing(
-                S3ErrorCode::NoSuchLifecycleConfiguration,
-                "The lifecycle configuration does not exist",
-            )
+            missing(S3ErrorCode::NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist")
         };
         let found: BucketLifecycleConfiguration =
             self.0.get_setting(&r.input.bucket, LIFECYCLE)?.ok_or_else(none)?;
-        done(GetBucketLifecycleConfigurationOutput {
-            rules: Some(found.rules),
-            ..Default::default()
-        })
+        done(GetBucketLifecycleConfigurationOutput { rules: Some(found.rules), ..Default::default() })
     }
 
     async fn put_bucket_policy(&self, r: S3Request<PutBucketPolicyInput>) -> Answer<PutBucketPolicyOutput> {
-        self.0
-            .meta()
-            .set(&r.input.bucket, POLICY, Some(&r.input.policy))?;
+        self.0.meta().set(&r.input.bucket, POLICY, Some(&r.input.policy))?;
         done(PutBucketPolicyOutput {})
     }
 
     async fn get_bucket_policy(&self, r: S3Request<GetBucketPolicyInput>) -> Answer<GetBucketPolicyOutput> {
-        let none = || {
-            missing(
-                S3ErrorCode::NoSuchBucketPolicy,
-                "The bucket policy does not exist",
-            )
-        };
+        let none = || missing(S3ErrorCode::NoSuchBucketPolicy, "The bucket policy does not exist");
         let meta = self.0.meta();
         meta.require_bucket(&r.input.bucket)?;
-        done(GetBucketPolicyOutput {
-            policy: Some(meta.setting(&r.input.bucket, POLICY)?.ok_or_else(none)?),
-        })
+        done(GetBucketPolicyOutput { policy: Some(meta.setting(&r.input.bucket, POLICY)?.ok_or_else(none)?) })
     }
 
     async fn put_bucket_encryption(
         &self,
         r: S3Request<PutBucketEncryptionInput>,
     ) -> Answer<PutBucketEncryptionOutput> {
-        self.0.put_setting(
-            &r.input.bucket,
-            ENCRYPTION,
-            &r.input.server_side_encryption_configuration,
-        )?;
+        self.0.put_setting(&r.input.bucket, ENCRYPTION, &r.input.server_side_encryption_configuration)?;
         done(PutBucketEncryptionOutput {})
     }
 
@@ -498,17 +375,14 @@ impl S3 for Service {
         r: S3Request<GetBucketEncryptionInput>,
     ) -> Answer<GetBucketEncryptionOutput> {
         let server_side_encryption_configuration = self.0.get_setting(&r.input.bucket, ENCRYPTION)?;
-        done(GetBucketEncryptionOutput {
-            server_side_encryption_configuration,
-        })
+        done(GetBucketEncryptionOutput { server_side_encryption_configuration })
     }
 
     async fn put_bucket_versioning(
         &self,
         r: S3Request<PutBucketVersioningInput>,
     ) -> Answer<PutBucketVersioningOutput> {
-        self.0
-            .put_setting(&r.input.bucket, VERSIONING, &r.input.versioning_configuration)?;
+        self.0.put_setting(&r.input.bucket, VERSIONING, &r.input.versioning_configuration)?;
         done(PutBucketVersioningOutput {})
     }
 
@@ -518,21 +392,14 @@ impl S3 for Service {
     ) -> Answer<GetBucketVersioningOutput> {
         let found: Option<VersioningConfiguration> = self.0.get_setting(&r.input.bucket, VERSIONING)?;
         let status = found.and_then(|found| found.status);
-        done(GetBucketVersioningOutput {
-            status,
-            ..GetBucketVersioningOutput::default()
-        })
+        done(GetBucketVersioningOutput { status, ..GetBucketVersioningOutput::default() })
     }
 
     async fn put_public_access_block(
         &self,
         r: S3Request<PutPublicAccessBlockInput>,
     ) -> Answer<PutPublicAccessBlockOutput> {
-        self.0.put_setting(
-            &r.input.bucket,
-            PUBLIC_ACCESS,
-            &r.input.public_access_block_configuration,
-        )?;
+        self.0.put_setting(&r.input.bucket, PUBLIC_ACCESS, &r.input.public_access_block_configuration)?;
         done(PutPublicAccessBlockOutput {})
     }
 
@@ -541,17 +408,14 @@ impl S3 for Service {
         r: S3Request<GetPublicAccessBlockInput>,
     ) -> Answer<GetPublicAccessBlockOutput> {
         let public_access_block_configuration = self.0.get_setting(&r.input.bucket, PUBLIC_ACCESS)?;
-        done(GetPublicAccessBlockOutput {
-            public_access_block_configuration,
-        })
+        done(GetPublicAccessBlockOutput { public_access_block_configuration })
     }
 
     async fn put_bucket_ownership_controls(
         &self,
         r: S3Request<PutBucketOwnershipControlsInput>,
     ) -> Answer<PutBucketOwnershipControlsOutput> {
-        self.0
-            .put_setting(&r.input.bucket, OWNERSHIP, &r.input.ownership_controls)?;
+        self.0.put_setting(&r.input.bucket, OWNERSHIP, &r.input.ownership_controls)?;
         done(PutBucketOwnershipControlsOutput {})
     }
 
@@ -578,8 +442,6 @@ impl S3 for Service {
     ) -> Answer<GetBucketTaggingOutput> {
         let none = || missing(S3ErrorCode::NoSuchTagSet, "The TagSet does not exist");
         let found: Tagging = self.0.get_setting(&r.input.bucket, TAGGING)?.ok_or_else(none)?;
-        done(GetBucketTaggingOutput {
-            tag_set: found.tag_set,
-        })
+        done(GetBucketTaggingOutput { tag_set: found.tag_set })
     }
 }

@@ -27,16 +27,11 @@ pub(super) fn timestamp(millis: i64) -> Timestamp {
 impl Store {
     /// Makes a bucket. As in `us-east-1`, making one's own again changes nothing.
     pub(super) fn create_bucket(&self, bucket: &str) -> S3Result {
-        let new = self
-            .meta()
-            .create_bucket(bucket, self.shared.clock.now_millis())?;
+        let new = self.meta().create_bucket(bucket, self.shared.clock.now_millis())?;
         if new || self.shared.region == "us-east-1" {
             return Ok(());
         }
-        Err(s3_error!(
-            BucketAlreadyOwnedByYou,
-            "Your previous request to create the named bucket succeeded"
-        ))
+        Err(s3_error!(BucketAlreadyOwnedByYou, "Your previous request to create the named bucket succeeded"))
     }
 
     pub(super) fn list_buckets(&self) -> S3Result<Vec<Bucket>> {
@@ -51,9 +46,7 @@ impl Store {
     /// Keeps a setting of that kind.
     pub(super) fn put_setting<T: Serialize>(&self, bucket: &str, kind: &str, value: &T) -> S3Result {
         let mut xml = Vec::new();
-        value
-            .serialize(&mut Serializer::new(&mut xml))
-            .map_err(|_| s3_error!(MalformedXML))?;
+        value.serialize(&mut Serializer::new(&mut xml)).map_err(|_| s3_error!(MalformedXML))?;
         let xml = String::from_utf8(xml).map_err(|_| s3_error!(MalformedXML))?;
         self.meta().set(bucket, kind, Some(&xml))
     }
@@ -70,15 +63,11 @@ impl Store {
             return Ok(None);
         };
         let value = T::deserialize(&mut Deserializer::new(xml.as_bytes()));
-        value
-            .map(Some)
-            .map_err(|_| s3_error!(InternalError, "a damaged bucket setting"))
+        value.map(Some).map_err(|_| s3_error!(InternalError, "a damaged bucket setting"))
     }
 
     pub(super) fn cors_rules(&self, bucket: &str) -> S3Result<Option<Vec<CORSRule>>> {
-        Ok(self
-            .get_setting::<CORSConfiguration>(bucket, CORS)?
-            .map(|configuration| configuration.cors_rules))
+        Ok(self.get_setting::<CORSConfiguration>(bucket, CORS)?.map(|configuration| configuration.cors_rules))
     }
 
     /// Sets whom to notify of what, and sends each queue the event that shows it works.
@@ -92,17 +81,9 @@ impl Store {
     ) -> S3Result {
         let filled = |list: Option<usize>| list.is_some_and(|count| count > 0);
         if filled(configuration.topic_configurations.as_ref().map(Vec::len))
-            || filled(
-                configuration
-                    .lambda_function_configurations
-                    .as_ref()
-                    .map(Vec::len),
-            )
+            || filled(configuration.lambda_function_configurations.as_ref().map(Vec::len))
         {
-            return Err(s3_error!(
-                NotImplemented,
-                "only notifications to SQS are implemented here"
-            ));
+            return Err(s3_error!(NotImplemented, "only notifications to SQS are implemented here"));
         }
         for queue in configuration.queue_configurations.iter_mut().flatten() {
             if !self.sqs.exists(&queue.queue_arn) {
@@ -113,12 +94,7 @@ impl Store {
             }
             queue.id.get_or_insert_with(|| uuid::Uuid::new_v4().to_string());
         }
-        let rules: Vec<Rule> = configuration
-            .queue_configurations
-            .iter()
-            .flatten()
-            .map(Rule::read)
-            .collect();
+        let rules: Vec<Rule> = configuration.queue_configurations.iter().flatten().map(Rule::read).collect();
         let json = serde_json::to_string(&rules).map_err(|_| s3_error!(InternalError))?;
         let old = self.meta().setting(bucket, notify::RULES)?;
         self.put_setting(bucket, NOTIFICATION, &configuration)?;
@@ -133,12 +109,10 @@ impl Store {
         }
         for rule in &rules {
             let body = notify::test_event(bucket, self.shared.clock.now());
-            self.sqs
-                .deliver(&rule.queue, body, Attributes::new(), None)
-                .map_err(|error| {
-                    tracing::error!(%error, "the test event could not be delivered");
-                    internal(rusqlite::Error::InvalidQuery)
-                })?;
+            self.sqs.deliver(&rule.queue, body, Attributes::new(), None).map_err(|error| {
+                tracing::error!(%error, "the test event could not be delivered");
+                internal(rusqlite::Error::InvalidQuery)
+            })?;
         }
         Ok(())
     }

@@ -51,11 +51,7 @@ pub(super) fn of(
     let at = mail.sent_at.to_rfc3339_opts(SecondsFormat::Millis, true);
     let whose = |fates: &[Fate]| {
         let bare = |to: &String| bare_address(to).unwrap_or(to).to_owned();
-        mail.to
-            .iter()
-            .filter(|to| fates.contains(&fate(to)))
-            .map(bare)
-            .collect::<Vec<String>>()
+        mail.to.iter().filter(|to| fates.contains(&fate(to))).map(bare).collect::<Vec<String>>()
     };
     let event = |kind: &'static str, name: &str, detail: Value| {
         let mut json = json!({ "eventType": kind, "mail": about });
@@ -126,10 +122,7 @@ fn about(
     }
     tags.insert("ses:from-domain".to_owned(), vec![domain.to_owned()]);
     tags.insert("ses:source-ip".to_owned(), vec!["127.0.0.1".to_owned()]);
-    let named: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| json!({ "name": name, "value": value }))
-        .collect();
+    let named: Vec<_> = headers.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     json!({
         "timestamp": mail.sent_at.to_rfc3339_opts(SecondsFormat::Millis, true),
         "source": mail.from,
@@ -149,7 +142,5 @@ fn about(
 /// `name=value, name=value`, as in `X-SES-MESSAGE-TAGS`.
 pub(super) fn read_tags(header: &str) -> BTreeMap<String, Vec<String>> {
     let pairs = header.split(',').filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .map(|(name, value)| (name.trim().to_owned(), vec![value.trim().to_owned()]))
-        .collect()
+    pairs.map(|(name, value)| (name.trim().to_owned(), vec![value.trim().to_owned()])).collect()
 }

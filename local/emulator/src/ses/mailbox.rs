@@ -48,9 +48,7 @@ impl Mailbox {
             let mut statement =
                 store.prepare_cached("SELECT mail FROM mails ORDER BY position DESC LIMIT ?1")?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            statement
-                .query_map([limit], mail)?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            statement.query_map([limit], mail)?.collect::<rusqlite::Result<Vec<_>>>()
         };
         read().unwrap_or_else(|error| {
             tracing::error!(%error, "the mailbox could not be read");
@@ -61,9 +59,7 @@ impl Mailbox {
     /// The mail with that message id.
     pub fn get(&self, id: &str) -> Option<Mail> {
         let store = lock(&self.0);
-        let found = store
-            .query_row("SELECT mail FROM mails WHERE id = ?1", [id], mail)
-            .optional();
+        let found = store.query_row("SELECT mail FROM mails WHERE id = ?1", [id], mail).optional();
         found.unwrap_or_else(|error| {
             tracing::error!(%error, "the mailbox could not be read");
             None
@@ -82,13 +78,9 @@ impl Mailbox {
             serde_json::to_string(mail).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
         let store = lock(&self.0);
         let sql = "INSERT INTO mails (id, sent_at, mail) VALUES (?1, ?2, ?3)";
-        store
-            .prepare_cached(sql)?
-            .execute(params![mail.id, mail.sent_at.timestamp_millis(), json])?;
+        store.prepare_cached(sql)?.execute(params![mail.id, mail.sent_at.timestamp_millis(), json])?;
         let oldest = store.last_insert_rowid() - MOST_MAILS;
-        store
-            .prepare_cached("DELETE FROM mails WHERE position <= ?1")?
-            .execute([oldest])?;
+        store.prepare_cached("DELETE FROM mails WHERE position <= ?1")?.execute([oldest])?;
         Ok(())
     }
 

@@ -42,25 +42,12 @@ impl Draft {
     pub(super) fn mime(&self, now: DateTime<Utc>) -> Result<String> {
         let mut mime = String::new();
         let join = |list: &[String]| list.join(", ");
-        let lists = [
-            ("To", join(&self.to)),
-            ("Cc", join(&self.cc)),
-            ("Reply-To", join(&self.reply_to)),
-        ];
-        let own = lists
-            .iter()
-            .filter(|(_, list)| !list.is_empty())
-            .map(|(name, list)| (*name, list.as_str()));
+        let lists = [("To", join(&self.to)), ("Cc", join(&self.cc)), ("Reply-To", join(&self.reply_to))];
+        let own =
+            lists.iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (*name, list.as_str()));
         let date = now.to_rfc2822();
-        let first = [
-            ("From", self.from.as_str()),
-            ("Subject", &self.subject),
-            ("Date", &date),
-        ];
-        let more = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let first = [("From", self.from.as_str()), ("Subject", &self.subject), ("Date", &date)];
+        let more = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in first.into_iter().chain(own).chain(more) {
             if value.contains(['\r', '\n']) || name.contains(['\r', '\n', ':']) {
                 return Err(invalid(format!("Header {name} contains a line break.")));
@@ -77,10 +64,7 @@ impl Draft {
         match (&self.text, &self.html) {
             (Some(text), Some(html)) => {
                 let boundary = uuid::Uuid::new_v4().simple().to_string();
-                let _ = write!(
-                    mime,
-                    "Content-Type: multipart/alternative; boundary=\"{boundary}\"\r\n\r\n"
-                );
+                let _ = write!(mime, "Content-Type: multipart/alternative; boundary=\"{boundary}\"\r\n\r\n");
                 for (kind, body) in [("plain", text), ("html", html)] {
                     let _ = write!(mime, "--{boundary}\r\n");
                     part(mime, kind, body);
@@ -94,10 +78,8 @@ impl Draft {
 }
 
 fn part(mime: &mut String, kind: &str, body: &str) {
-    let _ = write!(
-        mime,
-        "Content-Type: text/{kind}; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-    );
+    let _ =
+        write!(mime, "Content-Type: text/{kind}; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n\r\n");
     let encoded = STANDARD.encode(body);
     for line in encoded.as_bytes().chunks(76) {
         mime.extend(line.iter().map(|byte| char::from(*byte)));
@@ -120,10 +102,7 @@ fn encoded(name: &str, value: &str) -> String {
         word.push(c);
     }
     words.push(word);
-    let words: Vec<_> = words
-        .iter()
-        .map(|word| format!("=?UTF-8?B?{}?=", STANDARD.encode(word)))
-        .collect();
+    let words: Vec<_> = words.iter().map(|word| format!("=?UTF-8?B?{}?=", STANDARD.encode(word))).collect();
     words.join("\r\n ")
 }
 
@@ -138,27 +117,17 @@ pub(super) fn read(
     sent_at: DateTime<Utc>,
 ) -> Result<(Mail, Vec<(String, String)>)> {
     if raw.len() > LARGEST {
-        return Err(invalid(format!(
-            "Message length is more than {LARGEST} bytes long: '{}'.",
-            raw.len()
-        )));
+        return Err(invalid(format!("Message length is more than {LARGEST} bytes long: '{}'.", raw.len())));
     }
-    let message = MessageParser::default()
-        .parse(raw)
-        .ok_or_else(|| invalid("The message is not a MIME message."))?;
-    let headers: Vec<(String, String)> = message
-        .headers_raw()
-        .map(|(name, value)| (name.to_owned(), unfold(value)))
-        .collect();
+    let message =
+        MessageParser::default().parse(raw).ok_or_else(|| invalid("The message is not a MIME message."))?;
+    let headers: Vec<(String, String)> =
+        message.headers_raw().map(|(name, value)| (name.to_owned(), unfold(value))).collect();
     let from = from
         .map(str::to_owned)
         .or_else(|| header(&headers, "From"))
         .ok_or_else(|| invalid("Missing required header 'From'."))?;
-    let to = if to.is_empty() {
-        header_recipients(&message)
-    } else {
-        to
-    };
+    let to = if to.is_empty() { header_recipients(&message) } else { to };
     let mail = Mail {
         id: message_id(),
         sent_at,
@@ -174,19 +143,11 @@ pub(super) fn read(
 }
 
 pub(super) fn header(headers: &[(String, String)], wanted: &str) -> Option<String> {
-    headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
-        .map(|(_, value)| value.clone())
+    headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.clone())
 }
 
 fn unfold(value: &str) -> String {
-    value
-        .split(['\r', '\n'])
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    value.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn decoded_headers(message: &Message<'_>, raw: &[(String, String)]) -> BTreeMap<String, String> {
@@ -202,9 +163,7 @@ fn decoded_headers(message: &Message<'_>, raw: &[(String, String)]) -> BTreeMap<
 fn header_recipients(message: &Message<'_>) -> Vec<String> {
     let lists = [message.to(), message.cc(), message.bcc()];
     let addresses = lists.into_iter().flatten().flat_map(|list| list.iter());
-    addresses
-        .filter_map(|address| address.address().map(str::to_owned))
-        .collect()
+    addresses.filter_map(|address| address.address().map(str::to_owned)).collect()
 }
 
 /// The first text part of that kind. A plain text that would be made up from HTML is none.
@@ -232,9 +191,7 @@ pub(super) fn bare_address(text: &str) -> Result<&str> {
         Some(named) => named.rsplit_once('<').ok_or_else(|| invalid("Missing '<'"))?.1,
         None => text,
     };
-    let (local, domain) = address
-        .rsplit_once('@')
-        .ok_or_else(|| invalid("Missing final '@domain'"))?;
+    let (local, domain) = address.rsplit_once('@').ok_or_else(|| invalid("Missing final '@domain'"))?;
     let plain = |c: char| c.is_ascii_graphic() && !"()<>,;:\\\"[]@".contains(c);
     if local.is_empty() || local.len() > 64 || !local.chars().all(plain) {
         return Err(invalid("Local address contains control or whitespace"));
@@ -242,9 +199,7 @@ pub(super) fn bare_address(text: &str) -> Result<&str> {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     if domain.len() > 253 || !domain.split('.').all(label) {
         return Err(invalid("Domain contains illegal character"));
@@ -257,12 +212,8 @@ pub(super) fn bare_address(text: &str) -> Result<&str> {
 pub(super) fn check_recipients(recipients: &[String]) -> Result<()> {
     match recipients.len() {
         0 => Err(invalid("Missing required header 'To'.")),
-        1..=MOST_RECIPIENTS => recipients
-            .iter()
-            .try_for_each(|address| bare_address(address).map(drop)),
-        count => Err(invalid(format!(
-            "Recipient count exceeds {MOST_RECIPIENTS}: {count}"
-        ))),
+        1..=MOST_RECIPIENTS => recipients.iter().try_for_each(|address| bare_address(address).map(drop)),
+        count => Err(invalid(format!("Recipient count exceeds {MOST_RECIPIENTS}: {count}"))),
     }
 }
 
@@ -272,20 +223,8 @@ mod tests {
 
     #[test]
     fn addresses_are_bare_or_named_and_nothing_else() {
-        assert_eq!(
-            bare_address("Ann <ann+x@mail.example>").unwrap(),
-            "ann+x@mail.example"
-        );
-        for wrong in [
-            "ann",
-            "a b@c.d",
-            "@c.d",
-            "a@",
-            "a@b..c",
-            "a@b c",
-            "a@b\r\nBcc: x@y.z",
-            "x <a@b.c> y",
-        ] {
+        assert_eq!(bare_address("Ann <ann+x@mail.example>").unwrap(), "ann+x@mail.example");
+        for wrong in ["ann", "a b@c.d", "@c.d", "a@", "a@b..c", "a@b c", "a@b\r\nBcc: x@y.z", "x <a@b.c> y"] {
             assert!(bare_address(wrong).is_err(), "{wrong}");
         }
     }
@@ -309,10 +248,7 @@ mod tests {
 
     #[test]
     fn a_subject_cannot_smuggle_a_header() {
-        let draft = Draft {
-            subject: "x\r\nBcc: evil@x.y".to_owned(),
-            ..Draft::default()
-        };
+        let draft = Draft { subject: "x\r\nBcc: evil@x.y".to_owned(), ..Draft::default() };
         assert!(draft.mime(Utc::now()).is_err());
     }
 }

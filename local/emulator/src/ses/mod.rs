@@ -65,24 +65,13 @@ struct Envelope<'a> {
 impl Ses {
     pub(crate) fn open(directory: &Path, shared: Arc<Shared>, sns: Arc<Sns>) -> rusqlite::Result<Self> {
         let store = Arc::new(Mutex::new(crate::sql::open(directory, "ses.sqlite", SCHEMA)?));
-        Ok(Self {
-            mailbox: Mailbox::new(store.clone()),
-            store,
-            sns,
-            shared,
-        })
+        Ok(Self { mailbox: Mailbox::new(store.clone()), store, sns, shared })
     }
 
     /// Accepts a draft for sending; the message id.
     fn send_draft(&self, draft: &Draft, envelope: Envelope<'_>) -> Result<String> {
         let mime = draft.mime(self.shared.clock.now())?;
-        self.send(
-            mime.as_bytes(),
-            Envelope {
-                recipients: draft.recipients(),
-                ..envelope
-            },
-        )
+        self.send(mime.as_bytes(), Envelope { recipients: draft.recipients(), ..envelope })
     }
 
     /// Accepts a MIME message for sending; the message id.
@@ -103,11 +92,7 @@ impl Ses {
         }
         let set = envelope.configuration_set.map(str::to_owned);
         let set = set.or_else(|| message::header(&headers, "X-SES-CONFIGURATION-SET"));
-        let destinations = set
-            .as_deref()
-            .map(|set| self.destinations(set))
-            .transpose()?
-            .unwrap_or_default();
+        let destinations = set.as_deref().map(|set| self.destinations(set)).transpose()?.unwrap_or_default();
         let mut tags = envelope.tags;
         if let Some(header) = message::header(&headers, "X-SES-MESSAGE-TAGS") {
             tags.extend(events::read_tags(&header));
@@ -129,9 +114,7 @@ impl Ses {
     ) {
         for event in events::of(mail, headers, set, tags, &self.shared) {
             let kind = event.kind.to_lowercase();
-            let wanted = destinations
-                .iter()
-                .filter(|to| to.enabled && to.events.contains(&kind));
+            let wanted = destinations.iter().filter(|to| to.enabled && to.events.contains(&kind));
             for destination in wanted {
                 let text = event.json.to_string();
                 let notification = Notification {
@@ -150,9 +133,8 @@ impl Ses {
         let address = address.to_lowercase();
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
         // A verified domain covers its subdomains.
-        let parents = std::iter::successors(Some(domain), |domain| {
-            domain.split_once('.').map(|(_, parent)| parent)
-        });
+        let parents =
+            std::iter::successors(Some(domain), |domain| domain.split_once('.').map(|(_, parent)| parent));
         let store = lock(&self.store);
         let mut statement = store.prepare_cached("SELECT 1 FROM identities WHERE name = ?1")?;
         for name in std::iter::once(address.as_str()).chain(parents) {
@@ -165,10 +147,8 @@ impl Ses {
 
     /// Verifies an address or domain at once: nobody is there to click a link.
     fn add_identity(&self, name: &str) -> Result<bool> {
-        let added = lock(&self.store).execute(
-            "INSERT OR IGNORE INTO identities VALUES (?1)",
-            [name.to_lowercase()],
-        )?;
+        let added = lock(&self.store)
+            .execute("INSERT OR IGNORE INTO identities VALUES (?1)", [name.to_lowercase()])?;
         Ok(added > 0)
     }
 
@@ -188,9 +168,7 @@ impl Ses {
     fn identities(&self) -> Result<Vec<String>> {
         let store = lock(&self.store);
         let mut statement = store.prepare_cached("SELECT name FROM identities ORDER BY name")?;
-        let names = statement
-            .query_map([], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+        let names = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         Ok(names)
     }
 
@@ -208,10 +186,7 @@ impl Ses {
 
     fn remove_configuration_set(&self, name: &str) -> Result {
         let store = lock(&self.store);
-        store.execute(
-            "DELETE FROM event_destinations WHERE configuration_set = ?1",
-            [name],
-        )?;
+        store.execute("DELETE FROM event_destinations WHERE configuration_set = ?1", [name])?;
         store.execute("DELETE FROM configuration_sets WHERE name = ?1", [name])?;
         Ok(())
     }
@@ -222,12 +197,7 @@ impl Ses {
             let message = format!("SNS topic <{}> not found", destination.topic);
             return Err(ServiceError::sender("InvalidSNSDestination", message));
         }
-        let Destination {
-            name,
-            enabled,
-            events,
-            topic,
-        } = destination;
+        let Destination { name, enabled, events, topic } = destination;
         lock(&self.store).execute(
             "INSERT OR REPLACE INTO event_destinations VALUES (?1, ?2, ?3, ?4, ?5)",
             params![set, name, enabled, events.join(","), topic],
@@ -240,9 +210,7 @@ impl Ses {
     fn destinations(&self, set: &str) -> Result<Vec<Destination>> {
         let store = lock(&self.store);
         let known = store
-            .query_row("SELECT 1 FROM configuration_sets WHERE name = ?1", [set], |_| {
-                Ok(())
-            })
+            .query_row("SELECT 1 FROM configuration_sets WHERE name = ?1", [set], |_| Ok(()))
             .optional()?;
         if known.is_none() {
             let message = format!("Configuration set <{set}> does not exist.");
@@ -252,12 +220,7 @@ impl Ses {
         let mut statement = store.prepare_cached(sql)?;
         let rows = statement.query_map([set], |row| {
             let events = row.get_ref(2)?.as_str()?.split(',').map(str::to_owned).collect();
-            Ok(Destination {
-                name: row.get(0)?,
-                enabled: row.get(1)?,
-                events,
-                topic: row.get(3)?,
-            })
+            Ok(Destination { name: row.get(0)?, enabled: row.get(1)?, events, topic: row.get(3)? })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }

@@ -16,12 +16,7 @@ struct Fixture {
 }
 
 fn form(pairs: &[(&str, &str)]) -> Form {
-    Form::parse(
-        form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(pairs)
-            .finish()
-            .as_bytes(),
-    )
+    Form::parse(form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().as_bytes())
 }
 
 impl Fixture {
@@ -31,13 +26,7 @@ impl Fixture {
         let sqs = Arc::new(Sqs::open(directory.path(), shared.clone()).unwrap());
         let sns = Arc::new(Sns::open(directory.path(), shared.clone(), sqs.clone()).unwrap());
         let ses = Ses::open(directory.path(), shared.clone(), sns.clone()).unwrap();
-        Self {
-            ses,
-            sns,
-            sqs,
-            shared,
-            _directory: directory,
-        }
+        Self { ses, sns, sqs, shared, _directory: directory }
     }
 
     fn send(&self, from: &str, to: &str, set: Option<&str>) -> Result<String> {
@@ -54,25 +43,11 @@ impl Fixture {
     /// A configuration set whose bounces and complaints reach the queue `feedback`.
     fn with_feedback(self) -> Self {
         self.sqs.make_queue("feedback");
-        self.sns
-            .query("CreateTopic", &form(&[("Name", "events")]))
-            .unwrap();
-        let (topic, queue) = (
-            self.shared.arn("sns", "events"),
-            self.shared.arn("sqs", "feedback"),
-        );
-        let subscription = [
-            ("TopicArn", topic.as_str()),
-            ("Protocol", "sqs"),
-            ("Endpoint", &queue),
-        ];
+        self.sns.query("CreateTopic", &form(&[("Name", "events")])).unwrap();
+        let (topic, queue) = (self.shared.arn("sns", "events"), self.shared.arn("sqs", "feedback"));
+        let subscription = [("TopicArn", topic.as_str()), ("Protocol", "sqs"), ("Endpoint", &queue)];
         self.sns.query("Subscribe", &form(&subscription)).unwrap();
-        self.ses
-            .query(
-                "CreateConfigurationSet",
-                &form(&[("ConfigurationSet.Name", "set")]),
-            )
-            .unwrap();
+        self.ses.query("CreateConfigurationSet", &form(&[("ConfigurationSet.Name", "set")])).unwrap();
         let destination = [
             ("ConfigurationSetName", "set"),
             ("EventDestination.Name", "d"),
@@ -81,9 +56,7 @@ impl Fixture {
             ("EventDestination.MatchingEventTypes.member.2", "complaint"),
             ("EventDestination.SNSDestination.TopicARN", &topic),
         ];
-        self.ses
-            .query("CreateConfigurationSetEventDestination", &form(&destination))
-            .unwrap();
+        self.ses.query("CreateConfigurationSetEventDestination", &form(&destination)).unwrap();
         self
     }
 }
@@ -91,45 +64,24 @@ impl Fixture {
 #[test]
 fn only_verified_identities_send() {
     let fixture = Fixture::new();
-    assert_eq!(
-        fixture.send("me@ok.test", "a@b.test", None).unwrap_err().code,
-        "MessageRejected"
-    );
-    fixture
-        .ses
-        .query("VerifyDomainIdentity", &form(&[("Domain", "ok.test")]))
-        .unwrap();
+    assert_eq!(fixture.send("me@ok.test", "a@b.test", None).unwrap_err().code, "MessageRejected");
+    fixture.ses.query("VerifyDomainIdentity", &form(&[("Domain", "ok.test")])).unwrap();
     fixture.send("Me <me@mail.ok.test>", "a@b.test", None).unwrap();
+    assert_eq!(fixture.send("me@notok.test", "a@b.test", None).unwrap_err().code, "MessageRejected");
+    assert_eq!(fixture.send("me@ok.test", "nonsense", None).unwrap_err().code, "InvalidParameterValue");
     assert_eq!(
-        fixture.send("me@notok.test", "a@b.test", None).unwrap_err().code,
-        "MessageRejected"
-    );
-    assert_eq!(
-        fixture.send("me@ok.test", "nonsense", None).unwrap_err().code,
-        "InvalidParameterValue"
-    );
-    assert_eq!(
-        fixture
-            .send("me@ok.test", "a@b.test", Some("none"))
-            .unwrap_err()
-            .code,
+        fixture.send("me@ok.test", "a@b.test", Some("none")).unwrap_err().code,
         "ConfigurationSetDoesNotExist"
     );
     let mails = fixture.ses.mailbox.list(10);
-    assert_eq!(
-        (mails.len(), mails[0].subject.as_str(), mails[0].text.as_deref()),
-        (1, "s", Some("t"))
-    );
+    assert_eq!((mails.len(), mails[0].subject.as_str(), mails[0].text.as_deref()), (1, "s", Some("t")));
     assert_eq!(fixture.ses.mailbox.get(&mails[0].id).as_ref(), Some(&mails[0]));
 }
 
 #[test]
 fn simulator_addresses_bounce_and_complain_into_the_subscribed_queue() {
     let fixture = Fixture::new().with_feedback();
-    fixture
-        .ses
-        .query("VerifyEmailIdentity", &form(&[("EmailAddress", "me@ok.test")]))
-        .unwrap();
+    fixture.ses.query("VerifyEmailIdentity", &form(&[("EmailAddress", "me@ok.test")])).unwrap();
     for to in [
         "success@simulator.amazonses.com",
         "bounce+1@simulator.amazonses.com",

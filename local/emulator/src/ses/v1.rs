@@ -49,12 +49,7 @@ impl Ses {
     }
 
     fn send_email(&self, form: &Form) -> Result<String> {
-        let list = |name: &str| {
-            form.members(name)
-                .into_iter()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
+        let list = |name: &str| form.members(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
         let text = |name: &str| form.get(name).map(str::to_owned);
         let draft = Draft {
             from: form.require("Source")?.to_owned(),
@@ -73,26 +68,12 @@ impl Ses {
 
     fn send_raw_email(&self, form: &Form) -> Result<String> {
         // Padding and line breaks differ between SDKs; what is not Base64 at all is refused.
-        let data: String = form
-            .require("RawMessage.Data")?
-            .split_ascii_whitespace()
-            .collect();
+        let data: String = form.require("RawMessage.Data")?.split_ascii_whitespace().collect();
         let raw = STANDARD
             .decode(data)
             .map_err(|_| ServiceError::sender("InvalidParameterValue", "RawMessage.Data is not Base64."))?;
-        let recipients = form
-            .members("Destinations")
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        self.send(
-            &raw,
-            Envelope {
-                source: form.get("Source"),
-                recipients,
-                ..envelope(form)
-            },
-        )
+        let recipients = form.members("Destinations").into_iter().map(str::to_owned).collect();
+        self.send(&raw, Envelope { source: form.get("Source"), recipients, ..envelope(form) })
     }
 
     fn verification(&self, form: &Form) -> Result<String> {
@@ -123,9 +104,7 @@ impl Ses {
     }
 
     fn quota(&self) -> Result<String> {
-        let sent = self
-            .mailbox
-            .sent_since(self.shared.clock.now() - TimeDelta::days(1))?;
+        let sent = self.mailbox.sent_since(self.shared.clock.now() - TimeDelta::days(1))?;
         Ok(format!(
             "<Max24HourSend>50000.0</Max24HourSend><MaxSendRate>14.0</MaxSendRate>\
              <SentLast24Hours>{sent}.0</SentLast24Hours>"
@@ -143,11 +122,7 @@ impl Ses {
     fn create_destination(&self, form: &Form) -> Result {
         let set = form.require("ConfigurationSetName")?;
         let destination = read_destination(form)?;
-        if self
-            .destinations(set)?
-            .iter()
-            .any(|known| known.name == destination.name)
-        {
+        if self.destinations(set)?.iter().any(|known| known.name == destination.name) {
             let message = format!("Event destination <{}> already exists.", destination.name);
             return Err(ServiceError::sender("EventDestinationAlreadyExists", message));
         }
@@ -162,16 +137,9 @@ impl Ses {
         for destination in destinations {
             xml.push_str("<member>");
             element(&mut xml, "Name", &destination.name);
-            element(
-                &mut xml,
-                "Enabled",
-                if destination.enabled { "true" } else { "false" },
-            );
+            element(&mut xml, "Enabled", if destination.enabled { "true" } else { "false" });
             xml.push_str("<MatchingEventTypes>");
-            destination
-                .events
-                .iter()
-                .for_each(|event| element(&mut xml, "member", event));
+            destination.events.iter().for_each(|event| element(&mut xml, "member", event));
             xml.push_str("</MatchingEventTypes><SNSDestination>");
             element(&mut xml, "TopicARN", &destination.topic);
             xml.push_str("</SNSDestination></member>");
@@ -188,29 +156,17 @@ fn token() -> String {
 fn envelope(form: &Form) -> Envelope<'_> {
     let tags = (1..=50).map_while(|n| {
         let name = form.get(&format!("Tags.member.{n}.Name"))?;
-        Some((
-            name.to_owned(),
-            vec![form.get(&format!("Tags.member.{n}.Value"))?.to_owned()],
-        ))
+        Some((name.to_owned(), vec![form.get(&format!("Tags.member.{n}.Value"))?.to_owned()]))
     });
     let tags: BTreeMap<_, _> = tags.collect();
-    Envelope {
-        configuration_set: form.get("ConfigurationSetName"),
-        tags,
-        ..Envelope::default()
-    }
+    Envelope { configuration_set: form.get("ConfigurationSetName"), tags, ..Envelope::default() }
 }
 
 fn read_destination(form: &Form) -> Result<Destination> {
     let events = form.members("EventDestination.MatchingEventTypes");
-    let topic = form
-        .get("EventDestination.SNSDestination.TopicARN")
-        .ok_or_else(|| {
-            ServiceError::sender(
-                "InvalidParameterValue",
-                "Only event destinations of SNS are implemented here.",
-            )
-        })?;
+    let topic = form.get("EventDestination.SNSDestination.TopicARN").ok_or_else(|| {
+        ServiceError::sender("InvalidParameterValue", "Only event destinations of SNS are implemented here.")
+    })?;
     Ok(Destination {
         name: form.require("EventDestination.Name")?.to_owned(),
         enabled: form.get("EventDestination.Enabled") == Some("true"),

@@ -73,11 +73,7 @@ struct NameInput {
 /// The operation that a method and path stand for.
 pub(crate) fn operation(method: &Method, path: &str) -> &'static str {
     let rest = path.strip_prefix("/v2/email/").unwrap_or_default();
-    match (
-        method.as_str(),
-        rest.split('/').next().unwrap_or_default(),
-        rest.contains('/'),
-    ) {
+    match (method.as_str(), rest.split('/').next().unwrap_or_default(), rest.contains('/')) {
         ("POST", "outbound-emails", false) => "SendEmail",
         ("POST", "identities", false) => "CreateEmailIdentity",
         ("GET", "identities", false) => "ListEmailIdentities",
@@ -95,19 +91,15 @@ impl Ses {
     /// # Errors
     /// SES's own, under v2's names.
     pub(crate) fn v2(&self, operation: &str, path: &str, body: &[u8]) -> Result<String> {
-        self.v2_dispatch(operation, path, body)
-            .map_err(|error| match error.code.as_ref() {
-                "InvalidParameterValue" | "InvalidConfigurationSet" => ServiceError {
-                    code: "BadRequestException".into(),
-                    ..error
-                },
-                "ConfigurationSetDoesNotExist" => ServiceError {
-                    code: "NotFoundException".into(),
-                    status: 404,
-                    ..error
-                },
-                _ => error,
-            })
+        self.v2_dispatch(operation, path, body).map_err(|error| match error.code.as_ref() {
+            "InvalidParameterValue" | "InvalidConfigurationSet" => {
+                ServiceError { code: "BadRequestException".into(), ..error }
+            }
+            "ConfigurationSetDoesNotExist" => {
+                ServiceError { code: "NotFoundException".into(), status: 404, ..error }
+            }
+            _ => error,
+        })
     }
 
     fn v2_dispatch(&self, operation: &str, path: &str, body: &[u8]) -> Result<String> {
@@ -135,16 +127,12 @@ impl Ses {
             }),
             "ListEmailIdentities" => {
                 let entry = |name: &String| json!({ "IdentityName": name, "SendingEnabled": true });
-                Ok(
-                    json!({ "EmailIdentities": self.identities()?.iter().map(entry).collect::<Vec<_>>() })
-                        .to_string(),
-                )
+                Ok(json!({ "EmailIdentities": self.identities()?.iter().map(entry).collect::<Vec<_>>() })
+                    .to_string())
             }
             "DeleteEmailIdentity" => self.remove_identity(&subject).map(|()| "{}".to_owned()),
             "CreateConfigurationSet" => {
-                let name = read::<NameInput>(body)?
-                    .configuration_set_name
-                    .unwrap_or_default();
+                let name = read::<NameInput>(body)?.configuration_set_name.unwrap_or_default();
                 self.add_configuration_set(&name).map(|_| "{}".to_owned())
             }
             "GetAccount" => {
@@ -155,44 +143,22 @@ impl Ses {
     }
 
     fn send_v2(&self, input: SendInput) -> Result<String> {
-        let tags = input
-            .email_tags
-            .into_iter()
-            .map(|tag| (tag.name, vec![tag.value]))
-            .collect();
+        let tags = input.email_tags.into_iter().map(|tag| (tag.name, vec![tag.value])).collect();
         let set = input.configuration_set_name.as_deref();
-        let envelope = Envelope {
-            configuration_set: set,
-            tags,
-            ..Envelope::default()
-        };
-        let Recipients {
-            to_addresses: to,
-            cc_addresses: cc,
-            bcc_addresses: bcc,
-        } = input.destination;
+        let envelope = Envelope { configuration_set: set, tags, ..Envelope::default() };
+        let Recipients { to_addresses: to, cc_addresses: cc, bcc_addresses: bcc } = input.destination;
         if let Some(raw) = input.content.raw {
-            let raw = STANDARD
-                .decode(raw.data)
-                .map_err(|_| bad_request("The raw message is not Base64."))?;
+            let raw = STANDARD.decode(raw.data).map_err(|_| bad_request("The raw message is not Base64."))?;
             let recipients = to.into_iter().chain(cc).chain(bcc).collect();
             return self.send(
                 &raw,
-                Envelope {
-                    source: input.from_email_address.as_deref(),
-                    recipients,
-                    ..envelope
-                },
+                Envelope { source: input.from_email_address.as_deref(), recipients, ..envelope },
             );
         }
-        let simple = input
-            .content
-            .simple
-            .ok_or_else(|| bad_request("Only simple and raw content is implemented."))?;
+        let simple =
+            input.content.simple.ok_or_else(|| bad_request("Only simple and raw content is implemented."))?;
         let draft = Draft {
-            from: input
-                .from_email_address
-                .ok_or_else(|| bad_request("FromEmailAddress is required."))?,
+            from: input.from_email_address.ok_or_else(|| bad_request("FromEmailAddress is required."))?,
             to,
             cc,
             bcc,
@@ -200,11 +166,7 @@ impl Ses {
             subject: simple.subject.data,
             text: simple.body.text.map(|text| text.data),
             html: simple.body.html.map(|html| html.data),
-            headers: simple
-                .headers
-                .into_iter()
-                .map(|header| (header.name, header.value))
-                .collect(),
+            headers: simple.headers.into_iter().map(|header| (header.name, header.value)).collect(),
         };
         super::message::check_recipients(&draft.recipients())?;
         self.send_draft(&draft, envelope)

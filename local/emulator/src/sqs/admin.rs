@@ -33,10 +33,7 @@ impl Sqs {
         let state = &mut *self.state();
         if let Some(queue) = state.queues.get(name) {
             let current = settings::with_defaults(&queue.raw);
-            return match raw
-                .iter()
-                .find(|(attribute, value)| current.get(*attribute) != Some(value))
-            {
+            return match raw.iter().find(|(attribute, value)| current.get(*attribute) != Some(value)) {
                 None => Ok(()),
                 Some((attribute, _)) => Err(ServiceError::sender(
                     "QueueNameExists",
@@ -67,10 +64,7 @@ impl Sqs {
         check_redrive(&state.queues, &settings)?;
         let queue = find(&mut state.queues, name)?;
         if settings.fifo != queue.settings.fifo {
-            return Err(ServiceError::sender(
-                "InvalidAttributeName",
-                "FifoQueue cannot be changed.",
-            ));
+            return Err(ServiceError::sender("InvalidAttributeName", "FifoQueue cannot be changed."));
         }
         queue.raw = raw;
         queue.settings = settings;
@@ -93,10 +87,7 @@ impl Sqs {
         let mut add = |name: &str, value: String| all.insert(name.to_owned(), value);
         add("QueueArn", self.shared.arn("sqs", &queue.name));
         add("ApproximateNumberOfMessages", counts.visible.to_string());
-        add(
-            "ApproximateNumberOfMessagesNotVisible",
-            counts.in_flight.to_string(),
-        );
+        add("ApproximateNumberOfMessagesNotVisible", counts.in_flight.to_string());
         add("ApproximateNumberOfMessagesDelayed", counts.delayed.to_string());
         add("CreatedTimestamp", queue.created.to_string());
         add("LastModifiedTimestamp", queue.modified.to_string());
@@ -130,11 +121,7 @@ impl Sqs {
     pub(super) fn names(&self, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
         let state = self.state();
         let names = state.queues.keys().filter(|name| name.starts_with(prefix));
-        names
-            .filter(|name| after.is_none_or(|after| name.as_str() > after))
-            .take(limit)
-            .cloned()
-            .collect()
+        names.filter(|name| after.is_none_or(|after| name.as_str() > after)).take(limit).cloned().collect()
     }
 
     /// The names of the queues whose dead letters go to `name`.
@@ -178,27 +165,19 @@ impl Sqs {
         let source = settings::queue_of(source_arn);
         let queue = state.queues.get_mut(source).ok_or_else(missing)?;
         settle(queue, &state.store, now)?;
-        let visible: Vec<u64> = queue
-            .iter()
-            .filter(|m| !m.in_flight && m.due <= now)
-            .map(|m| m.sequence)
-            .collect();
+        let visible: Vec<u64> =
+            queue.iter().filter(|m| !m.in_flight && m.due <= now).map(|m| m.sequence).collect();
         if sources(&state.queues, source).is_empty() {
             return Err(invalid("Source queue must be configured as a Dead Letter Queue."));
         }
         let destination = destination_arn.map(|arn| settings::queue_of(arn).to_owned());
-        if destination
-            .as_ref()
-            .is_some_and(|name| !state.queues.contains_key(name))
-        {
+        if destination.as_ref().is_some_and(|name| !state.queues.contains_key(name)) {
             return Err(missing());
         }
         let known: Vec<String> = state.queues.keys().cloned().collect();
         let moved = transfer(state, source, &visible, now, |content| {
             let origin = content.dead_letter_source.take();
-            let to = destination
-                .clone()
-                .or_else(|| Some(settings::queue_of(&origin?).to_owned()))?;
+            let to = destination.clone().or_else(|| Some(settings::queue_of(&origin?).to_owned()))?;
             // A redriven message is a new one, with a new id.
             content.id = uuid::Uuid::new_v4().to_string();
             content.sent_at = now;
@@ -221,30 +200,14 @@ impl Sqs {
     /// The last `limit` moves from a queue, newest first.
     pub(super) fn move_tasks(&self, source_arn: &str, limit: usize) -> Vec<MoveTask> {
         let state = self.state();
-        state
-            .moves
-            .iter()
-            .rev()
-            .filter(|task| task.source == source_arn)
-            .take(limit)
-            .cloned()
-            .collect()
+        state.moves.iter().rev().filter(|task| task.source == source_arn).take(limit).cloned().collect()
     }
 }
 
 fn sources(queues: &BTreeMap<String, Queue>, target: &str) -> Vec<String> {
-    let feeds = |queue: &&Queue| {
-        queue
-            .settings
-            .redrive
-            .as_ref()
-            .is_some_and(|redrive| redrive.target() == target)
-    };
-    queues
-        .values()
-        .filter(feeds)
-        .map(|queue| queue.name.clone())
-        .collect()
+    let feeds =
+        |queue: &&Queue| queue.settings.redrive.as_ref().is_some_and(|redrive| redrive.target() == target);
+    queues.values().filter(feeds).map(|queue| queue.name.clone()).collect()
 }
 
 fn check_name(name: &str, fifo: bool) -> Result {
@@ -256,9 +219,7 @@ fn check_name(name: &str, fifo: bool) -> Result {
         ));
     }
     let stem = stem.unwrap_or(name);
-    let valid = stem
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let valid = stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if !valid || stem.is_empty() || name.len() > 80 {
         return Err(invalid(
             "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
@@ -276,9 +237,9 @@ fn check_redrive(queues: &BTreeMap<String, Queue>, settings: &Settings) -> Resul
             "Value {} for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.",
             redrive.target_arn
         ))),
-        Some(target) if target.settings.fifo != settings.fifo => Err(invalid(
-            "The dead-letter queue must be of the same type as its source.",
-        )),
+        Some(target) if target.settings.fifo != settings.fifo => {
+            Err(invalid("The dead-letter queue must be of the same type as its source."))
+        }
         Some(_) => Ok(()),
     }
 }

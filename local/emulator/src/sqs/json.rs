@@ -36,9 +36,7 @@ pub(crate) fn error_response(error: &ServiceError) -> Response {
     let mut response = wire::respond(error.status, CONTENT_TYPE, body.to_string());
     let side = if error.status >= 500 { "Receiver" } else { "Sender" };
     if let Ok(value) = HeaderValue::try_from(format!("{query_code};{side}")) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("x-amzn-query-error"), value);
+        response.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), value);
     }
     response
 }
@@ -164,16 +162,14 @@ async fn dispatch(sqs: &Sqs, operation: &str, body: &[u8], caller: &Caller<'_>) 
         "ReceiveMessage" => receive(sqs, read(body)?).await,
         "DeleteMessage" => {
             let input: HandleInput = read(body)?;
-            sqs.delete(queue_name(input.queue_url.as_deref())?, &[&input.receipt_handle])?
-                .remove(0)?;
+            sqs.delete(queue_name(input.queue_url.as_deref())?, &[&input.receipt_handle])?.remove(0)?;
             Ok(Value::Null)
         }
         "DeleteMessageBatch" => delete_batch(sqs, &read(body)?),
         "ChangeMessageVisibility" => {
             let input: HandleInput = read(body)?;
             let change = (input.receipt_handle.as_str(), visibility(&input)?);
-            sqs.change_visibility(queue_name(input.queue_url.as_deref())?, &[change])?
-                .remove(0)?;
+            sqs.change_visibility(queue_name(input.queue_url.as_deref())?, &[change])?.remove(0)?;
             Ok(Value::Null)
         }
         "ChangeMessageVisibilityBatch" => change_batch(sqs, &read(body)?),
@@ -270,19 +266,12 @@ fn get_attributes(sqs: &Sqs, name: &str, wanted: &[String]) -> Result<Value> {
     if !wanted.iter().any(|name| name == "All") {
         attributes.retain(|name, _| wanted.contains(name));
     }
-    Ok(if attributes.is_empty() {
-        Value::Null
-    } else {
-        json!({ "Attributes": attributes })
-    })
+    Ok(if attributes.is_empty() { Value::Null } else { json!({ "Attributes": attributes }) })
 }
 
 impl SendInput {
     fn outgoing(self, caller: &Caller<'_>) -> Outgoing {
-        let trace = self
-            .message_system_attributes
-            .get("AWSTraceHeader")
-            .and_then(|a| a.string_value.clone());
+        let trace = self.message_system_attributes.get("AWSTraceHeader").and_then(|a| a.string_value.clone());
         Outgoing {
             body: self.message_body,
             attributes: self.message_attributes,
@@ -324,44 +313,26 @@ fn send_batch(sqs: &Sqs, input: BatchInput<SendInput>, caller: &Caller<'_>) -> R
         let message = format!("Batch requests cannot be longer than {LARGEST_BATCH} bytes.");
         return Err(ServiceError::sender("BatchRequestTooLong", message));
     }
-    let outgoing = input
-        .entries
-        .into_iter()
-        .map(|entry| entry.outgoing(caller))
-        .collect();
+    let outgoing = input.entries.into_iter().map(|entry| entry.outgoing(caller)).collect();
     let sent = sqs.send(queue_name(Some(&input.queue_url))?, outgoing)?;
     Ok(batch_json(ids, sent.into_iter().map(|sent| sent.map(sent_json))))
 }
 
 fn delete_batch(sqs: &Sqs, input: &BatchInput<HandleInput>) -> Result<Value> {
     let ids = check_batch(input.entries.iter().map(|entry| entry.id.as_deref()))?;
-    let handles: Vec<_> = input
-        .entries
-        .iter()
-        .map(|entry| entry.receipt_handle.as_str())
-        .collect();
+    let handles: Vec<_> = input.entries.iter().map(|entry| entry.receipt_handle.as_str()).collect();
     let deleted = sqs.delete(queue_name(Some(&input.queue_url))?, &handles)?;
-    Ok(batch_json(
-        ids,
-        deleted.into_iter().map(|deleted| deleted.map(|()| Map::new())),
-    ))
+    Ok(batch_json(ids, deleted.into_iter().map(|deleted| deleted.map(|()| Map::new()))))
 }
 
 fn change_batch(sqs: &Sqs, input: &BatchInput<HandleInput>) -> Result<Value> {
     let ids = check_batch(input.entries.iter().map(|entry| entry.id.as_deref()))?;
     let change = |entry: &'_ HandleInput| visibility(entry);
     let timeouts = input.entries.iter().map(change).collect::<Result<Vec<_>>>()?;
-    let changes: Vec<_> = input
-        .entries
-        .iter()
-        .map(|entry| entry.receipt_handle.as_str())
-        .zip(timeouts)
-        .collect();
+    let changes: Vec<_> =
+        input.entries.iter().map(|entry| entry.receipt_handle.as_str()).zip(timeouts).collect();
     let changed = sqs.change_visibility(queue_name(Some(&input.queue_url))?, &changes)?;
-    Ok(batch_json(
-        ids,
-        changed.into_iter().map(|changed| changed.map(|()| Map::new())),
-    ))
+    Ok(batch_json(ids, changed.into_iter().map(|changed| changed.map(|()| Map::new()))))
 }
 
 /// The ids of a batch's entries, which must be 1 to 10, well-formed and distinct.
@@ -369,30 +340,21 @@ fn check_batch<'a>(ids: impl Iterator<Item = Option<&'a str>>) -> Result<Vec<Str
     let ids: Vec<String> = ids.map(|id| id.unwrap_or_default().to_owned()).collect();
     let valid = |id: &String| {
         (1..=80).contains(&id.len())
-            && id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     let refuse = |code, message: &str| Err(ServiceError::sender(code, message));
     match ids.len() {
-        0 => refuse(
-            "EmptyBatchRequest",
-            "There should be at least one entry in the request.",
-        ),
+        0 => refuse("EmptyBatchRequest", "There should be at least one entry in the request."),
         1..=10 if !ids.iter().all(valid) => refuse(
             "InvalidBatchEntryId",
             "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most \
              80 letters long.",
         ),
-        1..=10 if ids.iter().collect::<BTreeSet<_>>().len() < ids.len() => refuse(
-            "BatchEntryIdsNotDistinct",
-            "Two or more batch entries in the request have the same Id.",
-        ),
+        1..=10 if ids.iter().collect::<BTreeSet<_>>().len() < ids.len() => {
+            refuse("BatchEntryIdsNotDistinct", "Two or more batch entries in the request have the same Id.")
+        }
         1..=10 => Ok(ids),
-        _ => refuse(
-            "TooManyEntriesInBatchRequest",
-            "Maximum number of entries per request are 10.",
-        ),
+        _ => refuse("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10."),
     }
 }
 
@@ -433,37 +395,21 @@ fn check_range(name: &str, value: i64, least: i64, most: i64) -> Result<i64> {
 async fn receive(sqs: &Sqs, input: ReceiveInput) -> Result<Value> {
     let queue = queue_name(Some(&input.queue_url))?;
     let limit = input.max_number_of_messages.unwrap_or(1);
-    check_range(
-        "MaxNumberOfMessages",
-        i64::try_from(limit).unwrap_or(i64::MAX),
-        1,
-        10,
-    )?;
-    let visibility = input
-        .visibility_timeout
-        .map(|v| check_range("VisibilityTimeout", v, 0, 43_200))
-        .transpose()?;
-    let wait = input
-        .wait_time_seconds
-        .map(|wait| check_range("WaitTimeSeconds", wait, 0, 20))
-        .transpose()?;
+    check_range("MaxNumberOfMessages", i64::try_from(limit).unwrap_or(i64::MAX), 1, 10)?;
+    let visibility =
+        input.visibility_timeout.map(|v| check_range("VisibilityTimeout", v, 0, 43_200)).transpose()?;
+    let wait = input.wait_time_seconds.map(|wait| check_range("WaitTimeSeconds", wait, 0, 20)).transpose()?;
     let received = sqs.receive(queue, limit, visibility, wait).await?;
     if received.is_empty() {
         return Ok(Value::Null);
     }
-    let messages: Vec<_> = received
-        .iter()
-        .map(|message| received_json(message, queue, &input))
-        .collect();
+    let messages: Vec<_> = received.iter().map(|message| received_json(message, queue, &input)).collect();
     Ok(json!({ "Messages": messages }))
 }
 
 fn received_json(message: &Message, queue: &str, input: &ReceiveInput) -> Value {
     let content = &message.content;
-    let receipt = Receipt {
-        sequence: message.sequence,
-        receipt: message.receipt,
-    };
+    let receipt = Receipt { sequence: message.sequence, receipt: message.receipt };
     let mut json = json!({
         "MessageId": content.id,
         "ReceiptHandle": receipt.encode(queue),
@@ -471,10 +417,7 @@ fn received_json(message: &Message, queue: &str, input: &ReceiveInput) -> Value 
         "Body": content.body,
     });
     let wanted = |name: &String| {
-        let mut names = input
-            .attribute_names
-            .iter()
-            .chain(&input.message_system_attribute_names);
+        let mut names = input.attribute_names.iter().chain(&input.message_system_attribute_names);
         names.any(|wanted| wanted == "All" || wanted == name)
     };
     let mut system = request::system_attributes(message, queue.ends_with(".fifo"));

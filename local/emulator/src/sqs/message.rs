@@ -24,11 +24,7 @@ pub(crate) struct Attribute {
 
 impl Attribute {
     pub(crate) fn string(value: &str) -> Self {
-        Self {
-            data_type: "String".to_owned(),
-            string_value: Some(value.to_owned()),
-            binary_value: None,
-        }
+        Self { data_type: "String".to_owned(), string_value: Some(value.to_owned()), binary_value: None }
     }
 
     /// The value's bytes and whether it is binary; `None` when it has no valid one.
@@ -97,10 +93,7 @@ impl Receipt {
         let bytes: [u8; 24] = STANDARD.decode(handle).ok()?.try_into().ok()?;
         let (words, _) = bytes.as_chunks::<8>();
         (words[2] == seal(queue)).then_some(())?;
-        Some(Self {
-            sequence: u64::from_be_bytes(words[0]),
-            receipt: u64::from_be_bytes(words[1]),
-        })
+        Some(Self { sequence: u64::from_be_bytes(words[0]), receipt: u64::from_be_bytes(words[1]) })
     }
 }
 
@@ -154,22 +147,14 @@ mod tests {
         assert_eq!(body_md5("hello"), "5d41402abc4b2a76b9719d911017c592");
         let attributes = Attributes::from([("k".to_owned(), Attribute::string("v"))]);
         // length 1, "k", length 6, "String", 1, length 1, "v"
-        let bytes = [
-            &[0, 0, 0, 1, b'k', 0, 0, 0, 6][..],
-            b"String",
-            &[1, 0, 0, 0, 1, b'v'],
-        ]
-        .concat();
+        let bytes = [&[0, 0, 0, 1, b'k', 0, 0, 0, 6][..], b"String", &[1, 0, 0, 0, 1, b'v']].concat();
         assert_eq!(attributes_md5(attributes.iter()), Some(hex(&Md5::digest(bytes))));
         assert_eq!(attributes_md5(Attributes::new().iter()), None);
     }
 
     #[test]
     fn a_receipt_is_good_for_its_queue_only() {
-        let receipt = Receipt {
-            sequence: 7,
-            receipt: u64::MAX,
-        };
+        let receipt = Receipt { sequence: 7, receipt: u64::MAX };
         let handle = receipt.encode("a");
         assert_eq!(Receipt::decode(&handle, "a"), Some(receipt));
         assert_eq!(Receipt::decode(&handle, "b"), None);

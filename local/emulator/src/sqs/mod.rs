@@ -116,17 +116,8 @@ impl Sqs {
         let (queues, highest) = store.load(shared.clock.now_millis())?;
         // Above every number given out before, even to messages long deleted: numbers name messages in handles.
         let sequence = highest.max(u64::try_from(Utc::now().timestamp_micros()).unwrap_or_default());
-        let state = Mutex::new(State {
-            queues,
-            store,
-            sequence,
-            moves: Vec::new(),
-        });
-        Ok(Self {
-            state,
-            shared,
-            closed: watch::Sender::new(false),
-        })
+        let state = Mutex::new(State { queues, store, sequence, moves: Vec::new() });
+        Ok(Self { state, shared, closed: watch::Sender::new(false) })
     }
 
     /// Ends every long poll, now and from now on.
@@ -146,16 +137,8 @@ impl Sqs {
         group: Option<String>,
     ) -> Result {
         let deduplication = group.as_ref().map(|_| uuid::Uuid::new_v4().to_string());
-        let outgoing = Outgoing {
-            body,
-            attributes,
-            group,
-            deduplication,
-            ..Outgoing::default()
-        };
-        self.send(settings::queue_of(arn), vec![outgoing])?
-            .remove(0)
-            .map(drop)
+        let outgoing = Outgoing { body, attributes, group, deduplication, ..Outgoing::default() };
+        self.send(settings::queue_of(arn), vec![outgoing])?.remove(0).map(drop)
     }
 
     /// Whether the queue of `arn` exists.
@@ -203,10 +186,7 @@ impl Sqs {
             let (found, mut arrivals, next_due, default_wait) = self.receive_now(queue, limit, visibility)?;
             let deadline = *deadline.get_or_insert_with(|| {
                 started
-                    + wait.map_or(
-                        chrono::TimeDelta::milliseconds(default_wait),
-                        chrono::TimeDelta::seconds,
-                    )
+                    + wait.map_or(chrono::TimeDelta::milliseconds(default_wait), chrono::TimeDelta::seconds)
             });
             if !found.is_empty() || self.shared.clock.now() >= deadline || *closed.borrow() {
                 return Ok(found);
@@ -232,11 +212,7 @@ impl Sqs {
         let state = &mut *self.state();
         settle(find(&mut state.queues, name)?, &state.store, now)?;
         let queue = find(&mut state.queues, name)?;
-        let target = queue
-            .settings
-            .redrive
-            .as_ref()
-            .map(|redrive| redrive.target().to_owned());
+        let target = queue.settings.redrive.as_ref().map(|redrive| redrive.target().to_owned());
         let taken = queue.choose(limit);
         if let Some(target) = target.filter(|_| !taken.dead.is_empty()) {
             bury(state, name, &target, &taken.dead, &self.shared, now)?;
@@ -299,11 +275,7 @@ impl Sqs {
     pub(crate) fn statuses(&self) -> Vec<QueueStatus> {
         let now = self.shared.clock.now_millis();
         let mut state = self.state();
-        state
-            .queues
-            .values_mut()
-            .map(|queue| self.status(queue, now))
-            .collect()
+        state.queues.values_mut().map(|queue| self.status(queue, now)).collect()
     }
 
     fn status(&self, queue: &mut Queue, now: i64) -> QueueStatus {
@@ -316,11 +288,7 @@ impl Sqs {
             visible: counts.visible,
             in_flight: counts.in_flight,
             delayed: counts.delayed,
-            dead_letter_target: queue
-                .settings
-                .redrive
-                .as_ref()
-                .map(|redrive| redrive.target().to_owned()),
+            dead_letter_target: queue.settings.redrive.as_ref().map(|redrive| redrive.target().to_owned()),
             next_due: queue.next_due().and_then(DateTime::from_timestamp_millis),
         }
     }
@@ -333,11 +301,7 @@ impl Sqs {
             return Vec::new();
         };
         queue.promote(now);
-        queue
-            .iter()
-            .take(limit)
-            .map(|message| peeked(message, queue.settings.fifo, now))
-            .collect()
+        queue.iter().take(limit).map(|message| peeked(message, queue.settings.fifo, now)).collect()
     }
 
     /// When the next waiting message of any queue becomes visible.
@@ -417,16 +381,11 @@ fn accept(
     *sequence += 1;
     sent.sequence = fifo.then_some(*sequence);
     // A FIFO queue delays all its messages alike, or their order would break.
-    let delay = outgoing
-        .delay
-        .filter(|_| !fifo)
-        .map_or(queue.settings.delay, |seconds| seconds * 1000);
+    let delay = outgoing.delay.filter(|_| !fifo).map_or(queue.settings.delay, |seconds| seconds * 1000);
     let content = Content {
         id: sent.id.clone(),
         body_md5: sent.body_md5.clone(),
-        deduplication: outgoing
-            .deduplication
-            .or_else(|| fifo.then(|| request::content_hash(&outgoing.body))),
+        deduplication: outgoing.deduplication.or_else(|| fifo.then(|| request::content_hash(&outgoing.body))),
         body: outgoing.body,
         attributes: outgoing.attributes,
         group: outgoing.group,
@@ -438,11 +397,7 @@ fn accept(
     let message = fresh(*sequence, content, now + delay);
     store.insert(&queue.name, &message)?;
     if let Some(key) = key {
-        let recent = Recent {
-            until: now + DEDUPLICATION,
-            message_id: sent.id.clone(),
-            sequence: *sequence,
-        };
+        let recent = Recent { until: now + DEDUPLICATION, message_id: sent.id.clone(), sequence: *sequence };
         store.remember(&queue.name, &key, &recent)?;
         if queue.remember(key, recent, now) {
             store.forget(&queue.name, now)?;
@@ -455,15 +410,7 @@ fn accept(
 /// A message that nobody has received yet.
 fn fresh(sequence: u64, content: Content, due: i64) -> Message {
     let content = Arc::new(content);
-    Message {
-        sequence,
-        content,
-        due,
-        in_flight: false,
-        receive_count: 0,
-        first_received: None,
-        receipt: 0,
-    }
+    Message { sequence, content, due, in_flight: false, receive_count: 0, first_received: None, receipt: 0 }
 }
 
 /// Moves what was received too often to the dead-letter queue. Without one it stays and is received no more.
@@ -540,11 +487,7 @@ fn hand_out(
 fn peeked(message: &Message, fifo: bool, now: i64) -> PeekedMessage {
     let content = &message.content;
     let value = |attribute: &Attribute| {
-        attribute
-            .string_value
-            .clone()
-            .or_else(|| attribute.binary_value.clone())
-            .unwrap_or_default()
+        attribute.string_value.clone().or_else(|| attribute.binary_value.clone()).unwrap_or_default()
     };
     let state = match message {
         Message { in_flight: true, .. } => "in-flight",
@@ -555,11 +498,7 @@ fn peeked(message: &Message, fifo: bool, now: i64) -> PeekedMessage {
         message_id: content.id.clone(),
         body: content.body.clone(),
         attributes: request::system_attributes(message, fifo),
-        message_attributes: content
-            .attributes
-            .iter()
-            .map(|(name, a)| (name.clone(), value(a)))
-            .collect(),
+        message_attributes: content.attributes.iter().map(|(name, a)| (name.clone(), value(a))).collect(),
         receive_count: message.receive_count,
         state: state.to_owned(),
         sent_at: DateTime::from_timestamp_millis(content.sent_at).unwrap_or_default(),

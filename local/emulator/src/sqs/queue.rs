@@ -92,10 +92,7 @@ impl Queue {
         let (sequence, due, sent_at) = (message.sequence, message.due, message.content.sent_at);
         let visible = due <= now;
         self.ages.insert((sent_at, sequence));
-        let message = Message {
-            in_flight: message.in_flight && !visible,
-            ..message
-        };
+        let message = Message { in_flight: message.in_flight && !visible, ..message };
         if message.in_flight {
             self.lock_group(&message);
         }
@@ -177,11 +174,7 @@ impl Queue {
             if self.is_locked(message) {
                 continue;
             }
-            let most = self
-                .settings
-                .redrive
-                .as_ref()
-                .map_or(u32::MAX, |redrive| redrive.most_receives);
+            let most = self.settings.redrive.as_ref().map_or(u32::MAX, |redrive| redrive.most_receives);
             if message.receive_count >= most {
                 taken.dead.push(*sequence);
             } else {
@@ -217,22 +210,13 @@ impl Queue {
 
     /// The message of a receipt, if the receipt is that of its last receive.
     pub(super) fn held(&self, receipt: Receipt) -> Option<&Message> {
-        self.messages
-            .get(&receipt.sequence)
-            .filter(|message| message.receipt == receipt.receipt)
+        self.messages.get(&receipt.sequence).filter(|message| message.receipt == receipt.receipt)
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let in_flight = self
-            .waiting
-            .iter()
-            .filter(|(_, s)| self.messages.get(s).is_some_and(|m| m.in_flight))
-            .count();
-        Counts {
-            visible: self.ready.len(),
-            in_flight,
-            delayed: self.waiting.len() - in_flight,
-        }
+        let in_flight =
+            self.waiting.iter().filter(|(_, s)| self.messages.get(s).is_some_and(|m| m.in_flight)).count();
+        Counts { visible: self.ready.len(), in_flight, delayed: self.waiting.len() - in_flight }
     }
 
     /// When the next waiting message becomes visible, in milliseconds since the epoch.
@@ -258,11 +242,7 @@ impl Queue {
 
     fn is_locked(&self, message: &Message) -> bool {
         self.settings.fifo
-            && message
-                .content
-                .group
-                .as_ref()
-                .is_some_and(|group| self.locked_groups.contains_key(group))
+            && message.content.group.as_ref().is_some_and(|group| self.locked_groups.contains_key(group))
     }
 
     fn lock_group(&mut self, message: &Message) {

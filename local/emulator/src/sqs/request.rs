@@ -16,10 +16,7 @@ pub(super) fn invalid(message: impl Into<String>) -> ServiceError {
 }
 
 fn missing(name: &str) -> ServiceError {
-    ServiceError::sender(
-        "MissingParameter",
-        format!("The request must contain the parameter {name}."),
-    )
+    ServiceError::sender("MissingParameter", format!("The request must contain the parameter {name}."))
 }
 
 /// Checks a message against its queue's rules; the key to recognise repeats by, of FIFO queues.
@@ -38,10 +35,7 @@ pub(super) fn check(queue: &Queue, outgoing: &Outgoing) -> Result<Option<String>
         .chars()
         .any(|c| (c < ' ' && !"\t\n\r".contains(c)) || matches!(c, '\u{fffe}' | '\u{ffff}'))
     {
-        return Err(ServiceError::sender(
-            "InvalidMessageContents",
-            "Invalid characters found.",
-        ));
+        return Err(ServiceError::sender("InvalidMessageContents", "Invalid characters found."));
     }
     check_attributes(&outgoing.attributes)?;
     if outgoing.delay.is_some_and(|delay| !(0..=900).contains(&delay)) {
@@ -57,14 +51,9 @@ pub(super) fn check(queue: &Queue, outgoing: &Outgoing) -> Result<Option<String>
 }
 
 fn deduplication_key(queue: &Queue, outgoing: &Outgoing) -> Result<String> {
-    let group = outgoing
-        .group
-        .as_deref()
-        .ok_or_else(|| missing("MessageGroupId"))?;
+    let group = outgoing.group.as_deref().ok_or_else(|| missing("MessageGroupId"))?;
     if outgoing.delay.is_some_and(|delay| delay != 0) {
-        return Err(invalid(
-            "DelaySeconds is not valid for a message of a FIFO queue.",
-        ));
+        return Err(invalid("DelaySeconds is not valid for a message of a FIFO queue."));
     }
     let id = match &outgoing.deduplication {
         Some(id) => id.clone(),
@@ -81,11 +70,7 @@ fn deduplication_key(queue: &Queue, outgoing: &Outgoing) -> Result<String> {
             return Err(invalid(format!("Value {value} for parameter {name} is invalid.")));
         }
     }
-    Ok(if queue.settings.scope_is_group {
-        format!("{group}/{id}")
-    } else {
-        id
-    })
+    Ok(if queue.settings.scope_is_group { format!("{group}/{id}") } else { id })
 }
 
 fn check_attributes(attributes: &Attributes) -> Result {
@@ -98,15 +83,10 @@ fn check_attributes(attributes: &Attributes) -> Result {
     for (name, attribute) in attributes {
         let known = |kind: &str| {
             attribute.data_type == kind
-                || attribute
-                    .data_type
-                    .strip_prefix(kind)
-                    .is_some_and(|label| label.starts_with('.'))
+                || attribute.data_type.strip_prefix(kind).is_some_and(|label| label.starts_with('.'))
         };
         if !["String", "Number", "Binary"].into_iter().any(known) {
-            return Err(invalid(format!(
-                "The type of message (user) attribute '{name}' is invalid."
-            )));
+            return Err(invalid(format!("The type of message (user) attribute '{name}' is invalid.")));
         }
         if attribute.bytes().is_none_or(|(value, _)| value.is_empty()) {
             return Err(invalid(format!(
@@ -132,10 +112,7 @@ pub(super) fn trace_md5(trace: Option<&str>) -> Option<String> {
 pub(super) fn system_attributes(message: &Message, fifo: bool) -> BTreeMap<String, String> {
     let content = &message.content;
     let mut attributes = BTreeMap::from([
-        (
-            "ApproximateReceiveCount".to_owned(),
-            message.receive_count.to_string(),
-        ),
+        ("ApproximateReceiveCount".to_owned(), message.receive_count.to_string()),
         ("SenderId".to_owned(), content.sender.clone()),
         ("SentTimestamp".to_owned(), content.sent_at.to_string()),
     ]);
@@ -144,10 +121,7 @@ pub(super) fn system_attributes(message: &Message, fifo: bool) -> BTreeMap<Strin
             attributes.insert(name.to_owned(), value);
         }
     };
-    add(
-        "ApproximateFirstReceiveTimestamp",
-        message.first_received.map(|at| at.to_string()),
-    );
+    add("ApproximateFirstReceiveTimestamp", message.first_received.map(|at| at.to_string()));
     add("DeadLetterQueueSourceArn", content.dead_letter_source.clone());
     add(TRACE, content.trace.clone());
     add("MessageGroupId", content.group.clone());
@@ -167,10 +141,7 @@ pub(super) fn selected<'a>(
         names.iter().any(|pattern| match pattern.as_str() {
             "All" | ".*" => true,
             pattern => {
-                pattern == name
-                    || pattern
-                        .strip_suffix(".*")
-                        .is_some_and(|prefix| name.starts_with(prefix))
+                pattern == name || pattern.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
             }
         })
     };

@@ -71,19 +71,12 @@ impl Settings {
             check(name, value)?;
         }
         let number = |name: &str| {
-            let default = NUMBERS
-                .iter()
-                .find(|(known, ..)| *known == name)
-                .map_or(0, |(_, default, ..)| *default);
-            raw.get(name)
-                .and_then(|value| value.parse().ok())
-                .unwrap_or(default)
+            let default =
+                NUMBERS.iter().find(|(known, ..)| *known == name).map_or(0, |(_, default, ..)| *default);
+            raw.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)
         };
         let millis = |name: &str| i64::try_from(number(name) * 1000).unwrap_or(i64::MAX);
-        let flag = |name: &str| {
-            raw.get(name)
-                .is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        };
+        let flag = |name: &str| raw.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         Ok(Self {
             visibility: millis("VisibilityTimeout"),
             delay: millis("DelaySeconds"),
@@ -92,9 +85,7 @@ impl Settings {
             largest: usize::try_from(number("MaximumMessageSize")).unwrap_or(usize::MAX),
             fifo: flag("FifoQueue"),
             content_deduplication: flag("ContentBasedDeduplication"),
-            scope_is_group: raw
-                .get("DeduplicationScope")
-                .is_some_and(|scope| scope == "messageGroup"),
+            scope_is_group: raw.get("DeduplicationScope").is_some_and(|scope| scope == "messageGroup"),
             redrive: raw
                 .get("RedrivePolicy")
                 .filter(|policy| !policy.is_empty())
@@ -106,9 +97,7 @@ impl Settings {
 
 fn check(name: &str, value: &str) -> Result<(), ServiceError> {
     if let Some((_, _, least, most)) = NUMBERS.iter().find(|(known, ..)| *known == name) {
-        let valid = value
-            .parse::<u64>()
-            .is_ok_and(|number| (least..=most).contains(&&number));
+        let valid = value.parse::<u64>().is_ok_and(|number| (least..=most).contains(&&number));
         return if valid { Ok(()) } else { Err(invalid(name)) };
     }
     if FLAGS.contains(&name) {
@@ -118,17 +107,11 @@ fn check(name: &str, value: &str) -> Result<(), ServiceError> {
     if TEXTS.contains(&name) {
         return Ok(());
     }
-    Err(ServiceError::sender(
-        "InvalidAttributeName",
-        format!("Unknown Attribute {name}."),
-    ))
+    Err(ServiceError::sender("InvalidAttributeName", format!("Unknown Attribute {name}.")))
 }
 
 fn invalid(name: &str) -> ServiceError {
-    ServiceError::sender(
-        "InvalidAttributeValue",
-        format!("Invalid value for the parameter {name}."),
-    )
+    ServiceError::sender("InvalidAttributeValue", format!("Invalid value for the parameter {name}."))
 }
 
 fn redrive(policy: &str) -> Result<Redrive, ServiceError> {
@@ -141,10 +124,9 @@ fn redrive(policy: &str) -> Result<Redrive, ServiceError> {
         None => None,
     };
     match (target_arn, most) {
-        (Some(arn), Some(most @ 1..=1000)) => Ok(Redrive {
-            target_arn: arn.to_owned(),
-            most_receives: u32::try_from(most).unwrap_or(1000),
-        }),
+        (Some(arn), Some(most @ 1..=1000)) => {
+            Ok(Redrive { target_arn: arn.to_owned(), most_receives: u32::try_from(most).unwrap_or(1000) })
+        }
         _ => Err(invalid("RedrivePolicy")),
     }
 }
@@ -154,11 +136,9 @@ pub(super) fn with_defaults(raw: &Raw) -> Raw {
     let mut all = raw.clone();
     all.retain(|_, value| !value.is_empty());
     for (name, default, ..) in NUMBERS.iter().filter(|(name, ..)| !name.starts_with("Kms")) {
-        all.entry((*name).to_owned())
-            .or_insert_with(|| default.to_string());
+        all.entry((*name).to_owned()).or_insert_with(|| default.to_string());
     }
-    all.entry("SqsManagedSseEnabled".to_owned())
-        .or_insert_with(|| "true".to_owned());
+    all.entry("SqsManagedSseEnabled".to_owned()).or_insert_with(|| "true".to_owned());
     all
 }
 
@@ -173,10 +153,7 @@ mod tests {
     #[test]
     fn attributes_have_limits_and_known_names() {
         assert_eq!(parse("VisibilityTimeout", "60").unwrap().visibility, 60_000);
-        assert_eq!(
-            parse("VisibilityTimeout", "43201").unwrap_err().code,
-            "InvalidAttributeValue"
-        );
+        assert_eq!(parse("VisibilityTimeout", "43201").unwrap_err().code, "InvalidAttributeValue");
         assert_eq!(parse("Colour", "red").unwrap_err().code, "InvalidAttributeName");
     }
 

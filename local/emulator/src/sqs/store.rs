@@ -84,17 +84,9 @@ impl Store {
     }
 
     pub(super) fn save_queue(&self, queue: &Queue) -> Result {
-        let values = params![
-            queue.name,
-            to_json(&queue.raw)?,
-            to_json(&queue.tags)?,
-            queue.created,
-            queue.modified
-        ];
-        self.0.execute(
-            "INSERT OR REPLACE INTO queues VALUES (?1, ?2, ?3, ?4, ?5)",
-            values,
-        )?;
+        let values =
+            params![queue.name, to_json(&queue.raw)?, to_json(&queue.tags)?, queue.created, queue.modified];
+        self.0.execute("INSERT OR REPLACE INTO queues VALUES (?1, ?2, ?3, ?4, ?5)", values)?;
         Ok(())
     }
 
@@ -108,13 +100,7 @@ impl Store {
     }
 
     pub(super) fn remember(&self, queue: &str, key: &str, recent: &Recent) -> Result {
-        let values = params![
-            queue,
-            key,
-            recent.until,
-            recent.message_id,
-            recent.sequence.cast_signed()
-        ];
+        let values = params![queue, key, recent.until, recent.message_id, recent.sequence.cast_signed()];
         self.0
             .prepare_cached("INSERT OR REPLACE INTO recent VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(values)?;
@@ -123,10 +109,7 @@ impl Store {
 
     /// Deletes the deduplication ids that are outdated.
     pub(super) fn forget(&self, queue: &str, now: i64) -> Result {
-        self.0.execute(
-            "DELETE FROM recent WHERE queue = ?1 AND until <= ?2",
-            params![queue, now],
-        )?;
+        self.0.execute("DELETE FROM recent WHERE queue = ?1 AND until <= ?2", params![queue, now])?;
         Ok(())
     }
 
@@ -139,20 +122,12 @@ impl Store {
     }
 
     fn load_queues(&self) -> Result<BTreeMap<String, Queue>> {
-        let mut statement = self
-            .0
-            .prepare("SELECT name, attributes, tags, created, modified FROM queues")?;
+        let mut statement = self.0.prepare("SELECT name, attributes, tags, created, modified FROM queues")?;
         let rows = statement.query_map([], |row| {
             let (name, raw): (String, Raw) = (row.get(0)?, from_json(row.get_ref(1)?.as_str()?)?);
             let settings =
                 Settings::parse(&raw).map_err(|e| rusqlite::Error::UserFunctionError(Box::new(e)))?;
-            let mut queue = Queue::new(
-                name.clone(),
-                raw,
-                settings,
-                from_json(row.get_ref(2)?.as_str()?)?,
-                0,
-            );
+            let mut queue = Queue::new(name.clone(), raw, settings, from_json(row.get_ref(2)?.as_str()?)?, 0);
             queue.created = row.get(3)?;
             queue.modified = row.get(4)?;
             Ok((name, queue))
@@ -185,17 +160,11 @@ impl Store {
 
     fn load_recent(&self, queues: &mut BTreeMap<String, Queue>, now: i64) -> Result {
         self.0.execute("DELETE FROM recent WHERE until <= ?1", [now])?;
-        let mut statement = self
-            .0
-            .prepare("SELECT queue, key, until, message_id, sequence FROM recent")?;
+        let mut statement = self.0.prepare("SELECT queue, key, until, message_id, sequence FROM recent")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let sequence = row.get::<_, i64>(4)?.cast_unsigned();
-            let recent = Recent {
-                until: row.get(2)?,
-                message_id: row.get(3)?,
-                sequence,
-            };
+            let recent = Recent { until: row.get(2)?, message_id: row.get(3)?, sequence };
             if let Some(queue) = queues.get_mut(row.get_ref(0)?.as_str()?) {
                 queue.remember(row.get(1)?, recent, now);
             }

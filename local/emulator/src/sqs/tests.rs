@@ -18,34 +18,20 @@ impl Fixture {
     fn new() -> Self {
         let (directory, clock) = (Scratch::new(), Clock::default());
         let sqs = Arc::new(Sqs::open(directory.path(), Shared::for_tests(clock.clone())).unwrap());
-        Self {
-            sqs,
-            clock,
-            directory,
-        }
+        Self { sqs, clock, directory }
     }
 
     /// The same directory, as a new process finds it.
     fn reopen(self) -> Self {
-        let Self {
-            sqs,
-            clock,
-            directory,
-        } = self;
+        let Self { sqs, clock, directory } = self;
         drop(sqs);
         let sqs = Arc::new(Sqs::open(directory.path(), Shared::for_tests(clock.clone())).unwrap());
-        Self {
-            sqs,
-            clock,
-            directory,
-        }
+        Self { sqs, clock, directory }
     }
 
     fn queue(&self, name: &str, attributes: &[(&str, &str)]) {
-        let attributes = attributes
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let attributes =
+            attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         self.sqs.create_queue(name, attributes, BTreeMap::new()).unwrap();
     }
 
@@ -59,24 +45,15 @@ impl Fixture {
 
     fn send(&self, queue: &str, body: &str) {
         self.sqs
-            .send(
-                queue,
-                vec![Outgoing {
-                    body: body.to_owned(),
-                    ..Outgoing::default()
-                }],
-            )
+            .send(queue, vec![Outgoing { body: body.to_owned(), ..Outgoing::default() }])
             .unwrap()
             .remove(0)
             .unwrap();
     }
 
     fn send_in(&self, queue: &str, group: &str, body: &str) -> Sent {
-        let outgoing = Outgoing {
-            body: body.to_owned(),
-            group: Some(group.to_owned()),
-            ..Outgoing::default()
-        };
+        let outgoing =
+            Outgoing { body: body.to_owned(), group: Some(group.to_owned()), ..Outgoing::default() };
         self.sqs.send(queue, vec![outgoing]).unwrap().remove(0).unwrap()
     }
 
@@ -85,27 +62,16 @@ impl Fixture {
     }
 
     async fn bodies(&self, queue: &str) -> Vec<String> {
-        self.receive(queue)
-            .await
-            .iter()
-            .map(|message| message.content.body.clone())
-            .collect()
+        self.receive(queue).await.iter().map(|message| message.content.body.clone()).collect()
     }
 
     fn delete(&self, queue: &str, message: &Message) -> Result {
-        self.sqs
-            .delete(queue, &[&handle(queue, message)])
-            .unwrap()
-            .remove(0)
+        self.sqs.delete(queue, &[&handle(queue, message)]).unwrap().remove(0)
     }
 }
 
 fn handle(queue: &str, message: &Message) -> String {
-    Receipt {
-        sequence: message.sequence,
-        receipt: message.receipt,
-    }
-    .encode(queue)
+    Receipt { sequence: message.sequence, receipt: message.receipt }.encode(queue)
 }
 
 #[tokio::test]
@@ -117,10 +83,7 @@ async fn a_received_message_is_hidden_until_its_timeout_passes_on_the_clock() {
     assert!(fixture.receive("q").await.is_empty());
     fixture.clock.advance(TimeDelta::seconds(61));
     let second = fixture.receive("q").await.remove(0);
-    assert_eq!(
-        (second.receive_count, second.first_received),
-        (2, first.first_received)
-    );
+    assert_eq!((second.receive_count, second.first_received), (2, first.first_received));
     // The first handle went stale: it deletes nothing.
     fixture.delete("q", &first).unwrap();
     assert_eq!(fixture.sqs.statuses()[0].in_flight, 1);
@@ -134,13 +97,8 @@ async fn visibility_can_be_changed_while_in_flight_only() {
     fixture.queue("q", &[]);
     fixture.send("q", "a");
     let message = fixture.receive("q").await.remove(0);
-    let change = |seconds| {
-        fixture
-            .sqs
-            .change_visibility("q", &[(&handle("q", &message), seconds)])
-            .unwrap()
-            .remove(0)
-    };
+    let change =
+        |seconds| fixture.sqs.change_visibility("q", &[(&handle("q", &message), seconds)]).unwrap().remove(0);
     change(600).unwrap();
     fixture.clock.advance(TimeDelta::seconds(60));
     assert!(fixture.receive("q").await.is_empty());
@@ -174,32 +132,17 @@ async fn a_long_poll_wakes_for_a_message_and_for_a_moved_clock() {
     fixture.send("q", "a");
     tokio::task::yield_now().await;
     fixture.clock.advance(TimeDelta::seconds(11));
-    let received = tokio::time::timeout(Duration::from_secs(5), waiting)
-        .await
-        .unwrap()
-        .unwrap();
+    let received = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
     assert_eq!(received.len(), 1);
     // An empty one ends when the clock passes its wait, or when the service closes.
     let waiting = poll();
     tokio::task::yield_now().await;
     fixture.clock.advance(TimeDelta::seconds(21));
-    assert!(
-        tokio::time::timeout(Duration::from_secs(5), waiting)
-            .await
-            .unwrap()
-            .unwrap()
-            .is_empty()
-    );
+    assert!(tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap().is_empty());
     let waiting = poll();
     tokio::task::yield_now().await;
     fixture.sqs.close();
-    assert!(
-        tokio::time::timeout(Duration::from_secs(5), waiting)
-            .await
-            .unwrap()
-            .unwrap()
-            .is_empty()
-    );
+    assert!(tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -218,40 +161,20 @@ async fn what_is_received_too_often_becomes_a_dead_letter_and_can_be_moved_back(
     assert!(fixture.receive("work").await.is_empty());
     let dead = &fixture.sqs.peek("dead", 10)[0];
     assert_eq!((dead.body.as_str(), dead.receive_count), ("poison", 0));
-    assert_eq!(
-        dead.attributes["DeadLetterQueueSourceArn"],
-        "arn:aws:sqs:us-east-1:123456789012:work"
-    );
-    fixture
-        .sqs
-        .move_messages("arn:aws:sqs:us-east-1:123456789012:dead", None)
-        .unwrap();
+    assert_eq!(dead.attributes["DeadLetterQueueSourceArn"], "arn:aws:sqs:us-east-1:123456789012:work");
+    fixture.sqs.move_messages("arn:aws:sqs:us-east-1:123456789012:dead", None).unwrap();
     assert_eq!(fixture.bodies("work").await, ["poison"]);
-    assert_eq!(
-        fixture
-            .sqs
-            .move_tasks("arn:aws:sqs:us-east-1:123456789012:dead", 1)[0]
-            .moved,
-        1
-    );
+    assert_eq!(fixture.sqs.move_tasks("arn:aws:sqs:us-east-1:123456789012:dead", 1)[0].moved, 1);
 }
 
 #[tokio::test]
 async fn a_fifo_group_waits_for_its_message_in_flight() {
     let fixture = Fixture::new();
-    fixture.queue(
-        "q.fifo",
-        &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")],
-    );
+    fixture.queue("q.fifo", &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")]);
     for (group, body) in [("g", "g1"), ("g", "g2"), ("h", "h1")] {
         fixture.send_in("q.fifo", group, body);
     }
-    let first = fixture
-        .sqs
-        .receive("q.fifo", 1, None, Some(0))
-        .await
-        .unwrap()
-        .remove(0);
+    let first = fixture.sqs.receive("q.fifo", 1, None, Some(0)).await.unwrap().remove(0);
     assert_eq!(first.content.body, "g1");
     assert_eq!(fixture.bodies("q.fifo").await, ["h1"]);
     fixture.delete("q.fifo", &first).unwrap();
@@ -266,10 +189,7 @@ async fn a_fifo_group_waits_for_its_message_in_flight() {
 #[tokio::test]
 async fn a_fifo_queue_recognises_a_repeat_for_five_minutes_even_across_a_restart() {
     let fixture = Fixture::new();
-    fixture.queue(
-        "q.fifo",
-        &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")],
-    );
+    fixture.queue("q.fifo", &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")]);
     let first = fixture.send_in("q.fifo", "g", "a");
     let fixture = fixture.reopen();
     let repeat = fixture.send_in("q.fifo", "g", "a");
@@ -285,19 +205,9 @@ async fn a_restart_keeps_messages_handles_and_deadlines() {
     for body in ["a", "b"] {
         fixture.send("work", body);
     }
-    let received = fixture
-        .sqs
-        .receive("work", 1, Some(100), Some(0))
-        .await
-        .unwrap()
-        .remove(0);
+    let received = fixture.sqs.receive("work", 1, Some(100), Some(0)).await.unwrap().remove(0);
     let fixture = fixture.reopen();
-    let status = fixture
-        .sqs
-        .statuses()
-        .into_iter()
-        .find(|status| status.name == "work")
-        .unwrap();
+    let status = fixture.sqs.statuses().into_iter().find(|status| status.name == "work").unwrap();
     assert_eq!((status.visible, status.in_flight), (1, 1));
     assert_eq!(status.next_due.unwrap().timestamp_millis(), received.due);
     fixture.delete("work", &received).unwrap();
@@ -321,38 +231,16 @@ fn limits_are_kept() {
     let fixture = Fixture::new();
     fixture.queue("q", &[("MaximumMessageSize", "1024")]);
     fixture.queue("q.fifo", &[("FifoQueue", "true")]);
-    let refused = |queue: &str, outgoing| {
-        fixture
-            .sqs
-            .send(queue, vec![outgoing])
-            .unwrap()
-            .remove(0)
-            .unwrap_err()
-            .code
-    };
-    let body = |body: String| Outgoing {
-        body,
-        ..Outgoing::default()
-    };
+    let refused =
+        |queue: &str, outgoing| fixture.sqs.send(queue, vec![outgoing]).unwrap().remove(0).unwrap_err().code;
+    let body = |body: String| Outgoing { body, ..Outgoing::default() };
     assert_eq!(refused("q", body("x".repeat(1025))), "InvalidParameterValue");
     assert_eq!(refused("q", body("\u{1}".to_owned())), "InvalidMessageContents");
     assert_eq!(refused("q", body(String::new())), "MissingParameter");
     assert_eq!(refused("q.fifo", body("no group".to_owned())), "MissingParameter");
-    assert_eq!(
-        fixture.sqs.send("none", vec![]).unwrap_err().code,
-        "QueueDoesNotExist"
-    );
-    let again = fixture
-        .sqs
-        .create_queue("q", settings::Raw::new(), BTreeMap::new());
+    assert_eq!(fixture.sqs.send("none", vec![]).unwrap_err().code, "QueueDoesNotExist");
+    let again = fixture.sqs.create_queue("q", settings::Raw::new(), BTreeMap::new());
     assert!(again.is_ok());
     let other = settings::Raw::from([("VisibilityTimeout".to_owned(), "1".to_owned())]);
-    assert_eq!(
-        fixture
-            .sqs
-            .create_queue("q", other, BTreeMap::new())
-            .unwrap_err()
-            .code,
-        "QueueNameExists"
-    );
+    assert_eq!(fixture.sqs.create_queue("q", other, BTreeMap::new()).unwrap_err().code, "QueueNameExists");
 }
