@@ -11,13 +11,17 @@ pub fn print(control: &Control, data: &Path, is_ephemeral: bool) {
     let paint = Paint::for_stderr();
     let api = &control.api_url;
     let kept = if is_ephemeral { "kept nowhere".to_owned() } else { format!("kept in {}", data.display()) };
+    let aws = match &control.emulator {
+        Some(_) => format!("{}  (access key and secret: {DEVELOPER})", control.endpoint_url),
+        None => format!("{}  (another's: tables, queues, objects and mail are there)", control.endpoint_url),
+    };
     let lines = [
         ("page", format!("{api}/_local/")),
         ("api", api.clone()),
         ("token", format!("curl '{api}/_local/token?sub=me&email=me@example.com'")),
         ("mail", format!("{api}/_local/mail")),
         ("events", format!("curl -N {api}/_local/events")),
-        ("aws", format!("{}  (access key and secret: {DEVELOPER})", control.endpoint_url)),
+        ("aws", aws),
         ("data", kept),
     ];
     eprintln!("{}", paint.bold(&format!("ready: {} functions", control.app.functions.len())));

@@ -82,6 +82,20 @@ async fn a_settled_job_is_consumed_and_a_held_one_comes_again() {
 }
 
 #[tokio::test]
+async fn a_claim_is_made_so_that_a_later_delivery_of_the_message_can_take_it_over() {
+    let aws = FakeAws::default();
+    run(&aws).await;
+    let claim = &aws.sent("PutItem")[0];
+    let sample: serde_json::Value = serde_json::from_str(SAMPLE).unwrap();
+    let record = &sample["Records"][0];
+    assert_eq!(claim["Item"]["claimed_by"]["S"], record["messageId"]);
+    assert_eq!(claim["Item"]["delivery"]["N"], record["attributes"]["ApproximateReceiveCount"]);
+    assert_eq!(claim["ExpressionAttributeValues"][":message"], claim["Item"]["claimed_by"]);
+    let condition = claim["ConditionExpression"].as_str().unwrap();
+    assert!(condition.contains("claimed_by = :message AND delivery < :delivery"), "{condition}");
+}
+
+#[tokio::test]
 async fn suppressed_addresses_are_not_mailed() {
     for reason in ["unsubscribed", "muted", "bounced", "complained"] {
         let aws = FakeAws::with([("GetItem", suppressed(reason))]);

@@ -55,6 +55,8 @@ impl Store {
         // may. A laptop's development state is worth the tenfold speed.
         engine.enable_bulk_loading().map_err(tables)?;
         let connection = engine.conn();
+        // This process alone has the file, so that no request need ask for locks.
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE;")?;
         connection.execute_batch(INDEX)?;
         connection.execute_batch(MARK)?;
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
