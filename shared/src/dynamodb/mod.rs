@@ -23,7 +23,7 @@ mod notes;
 pub use attachments::AttachmentChange;
 pub use keys::ItemKey;
 pub use ledger::{ActivityPage, Claim, Claimant, DailyProgress, Recorded};
-pub use notes::{Created, Listing, NoteImage, Page, Replay};
+pub use notes::{Created, Listing, Page, Replay};
 
 use crate::failure::Failure;
 use crate::limits;

@@ -28,15 +28,13 @@ struct NoteRecord<'a> {
     changed_by: Option<&'a str>,
 }
 
-/// What a stream record of a note says: the note, and who wrote it so.
-#[derive(Clone, Debug, Deserialize)]
-pub struct NoteImage {
+/// A note as lists read it: with its excerpt.
+#[derive(Deserialize)]
+struct ListedNote {
     #[serde(flatten)]
-    pub note: Note,
+    note: Note,
     #[serde(default)]
-    pub excerpt: String,
-    #[serde(default)]
-    pub changed_by: Option<String>,
+    excerpt: String,
 }
 
 /// A request that may be repeated: its `Idempotency-Key` and a digest of its body.
@@ -412,9 +410,9 @@ impl Store {
         let next = output.last_evaluated_key.as_ref().and_then(|key| position_of_key(listing, key));
         let mut found = Vec::new();
         for item in output.items.unwrap_or_default() {
-            let image: NoteImage = from_item(item)?;
-            if matches(listing, &image.note) {
-                found.push(summary(image));
+            let listed: ListedNote = from_item(item)?;
+            if matches(listing, &listed.note) {
+                found.push(summary(listed));
             }
         }
         Ok((found, next))
@@ -500,12 +498,12 @@ fn matches(listing: &Listing, note: &Note) -> bool {
     listing.words.iter().all(|word| haystack.contains(word))
 }
 
-fn summary(image: NoteImage) -> Summary {
-    let note = image.note;
+fn summary(listed: ListedNote) -> Summary {
+    let note = listed.note;
     Summary {
         id: note.id,
         title: note.title,
-        excerpt: image.excerpt,
+        excerpt: listed.excerpt,
         tags: note.tags,
         notify: note.notify,
         version: note.version,
