@@ -39,16 +39,21 @@ pub struct Call {
 #[derive(Clone, Debug)]
 pub struct Answer {
     status: u16,
-    body: String,
+    body: Vec<u8>,
 }
 
 impl Answer {
     pub fn json(value: Value) -> Self {
-        Self { status: 200, body: value.to_string() }
+        Self::bytes(value.to_string().into_bytes())
+    }
+
+    /// An object of S3.
+    pub fn bytes(body: Vec<u8>) -> Self {
+        Self { status: 200, body }
     }
 
     pub fn text(status: u16, body: &str) -> Self {
-        Self { status, body: body.to_owned() }
+        Self { status, body: body.as_bytes().to_vec() }
     }
 
     /// An error of the JSON protocols (DynamoDB, SQS), e.g. `ConditionalCheckFailedException`.

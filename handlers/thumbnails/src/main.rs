@@ -5,8 +5,6 @@ mod notification;
 mod thumbnails;
 
 #[cfg(test)]
-mod fake_aws;
-#[cfg(test)]
 mod tests;
 
 use aws_lambda_events::sqs::SqsEvent;

@@ -1,8 +1,9 @@
-use crate::fake_aws::{FakeAws, State};
 use crate::thumbnails::Thumbnails;
 use aws_lambda_events::s3::S3Event;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde_json::{Value, json};
+use shared::fake::{Answer, Call, FakeAws};
+use std::sync::Mutex;
 
 const NOTE: &str = "019bc123-4567-7abc-8def-0123456789ab";
 const ATTACHMENT: &str = "019bc123-89ab-7abc-8def-0123456789ab";
@@ -42,25 +43,84 @@ fn gif() -> Vec<u8> {
     bytes
 }
 
+/// What AWS holds and does.
+#[derive(Clone, Default)]
+struct State {
+    /// The attachment's item, as DynamoDB's JSON.
+    item: Option<Value>,
+    upload: Option<Vec<u8>>,
+    /// What changes when the last thumbnail is stored.
+    meanwhile: Option<fn(&mut State)>,
+    /// S3 answers 503.
+    has_no_s3: bool,
+}
+
+impl State {
+    fn aws(self) -> FakeAws {
+        let state = Mutex::new(self);
+        FakeAws::answering(move |call| state.lock().unwrap().answer(call))
+    }
+
+    fn answer(&mut self, call: &Call) -> Option<Answer> {
+        let operation = call.operation.split(' ').next().unwrap_or_default();
+        match operation {
+            "GET" | "PUT" | "DELETE" if self.has_no_s3 => {
+                Some(Answer::text(503, "<Error><Code>SlowDown</Code></Error>"))
+            }
+            "GetItem" => self.item.as_ref().map(|item| Answer::json(json!({ "Item": item }))),
+            "UpdateItem" if !self.takes(call) => Some(Answer::error("ConditionalCheckFailedException")),
+            "UpdateItem" => {
+                let values = &call.json["ExpressionAttributeValues"];
+                for (name, value) in [("sequencer", ":sequencer"), ("status", ":status")] {
+                    self.item.as_mut().unwrap()[name] = values[value].clone();
+                }
+                None
+            }
+            "GET" => Some(match &self.upload {
+                Some(upload) => Answer::bytes(upload.clone()),
+                None => Answer::text(404, "<Error><Code>NoSuchKey</Code></Error>"),
+            }),
+            "PUT" if call.operation.ends_with("/1280.jpg") => {
+                self.meanwhile.take().inspect(|change| change(self));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// The condition of marking: the attachment is there, and no later upload of it was dealt with.
+    fn takes(&self, call: &Call) -> bool {
+        let given = call.json["ExpressionAttributeValues"][":sequencer"]["S"].as_str();
+        self.item.as_ref().is_some_and(|item| item["sequencer"]["S"].as_str() <= given)
+    }
+}
+
 fn photo(upload: Vec<u8>) -> State {
     State { item: Some(item("photo.jpg", "image/jpeg")), upload: Some(upload), ..State::default() }
 }
 
 async fn run(state: State, event: SqsEvent) -> (SqsBatchResponse, FakeAws) {
-    let aws = FakeAws::new(state);
+    let aws = state.aws();
+    (deliver(&aws, event).await, aws)
+}
+
+async fn deliver(aws: &FakeAws, event: SqsEvent) -> SqsBatchResponse {
     let handler = Thumbnails::new(aws.store(), aws.objects());
-    let response = aws.queues().consume(event, async |message| handler.take(message).await).await;
-    (response, aws)
+    aws.queues().consume(event, async |message| handler.take(message).await).await
+}
+
+/// The calls whose operation starts so.
+fn requests(aws: &FakeAws, start: &str) -> Vec<Call> {
+    aws.calls().into_iter().filter(|call| call.operation.starts_with(start)).collect()
 }
 
 /// Runs without a failure; returns the values that the attachment was marked with.
 async fn marked(state: State) -> (Value, FakeAws) {
     let (response, aws) = run(state, sample()).await;
     assert!(response.batch_item_failures.is_empty());
-    let updates = aws.requests("UpdateItem");
+    let updates = aws.sent("UpdateItem");
     assert_eq!(updates.len(), 1);
-    let update: Value = serde_json::from_slice(&updates[0].body).unwrap();
-    (update["ExpressionAttributeValues"].clone(), aws)
+    (updates[0]["ExpressionAttributeValues"].clone(), aws)
 }
 
 #[test]
@@ -81,10 +141,10 @@ async fn a_picture_gets_its_thumbnails_and_is_ready() {
     assert_eq!(values[":thumbnails"]["L"].as_array().unwrap().len(), 3);
     assert_eq!(values[":now"]["S"], "2026-01-15T10:30:00.123Z");
     assert!(values[":sequencer"]["S"].as_str().unwrap().starts_with(SEQUENCER));
-    let stored = aws.requests("PUT");
+    let stored = requests(&aws, "PUT");
     let key = format!("PUT /thumbnails/thumbnails/YW5uYQ/{NOTE}/{ATTACHMENT}/");
-    assert!(stored.len() == 3 && stored.iter().all(|put| put.name.starts_with(&key)));
-    assert_eq!(aws.requests("GET /notes-uploads-123456789012-eu-west-1/uploads/YW5uYQ/").len(), 1);
+    assert!(stored.len() == 3 && stored.iter().all(|put| put.operation.starts_with(&key)));
+    assert_eq!(requests(&aws, "GET /notes-uploads-123456789012-eu-west-1/uploads/YW5uYQ/").len(), 1);
 }
 
 #[tokio::test]
@@ -92,7 +152,7 @@ async fn what_only_claims_to_be_a_picture_fails_for_a_reason() {
     let (values, aws) = marked(photo(b"just text".to_vec())).await;
     assert_eq!(values[":status"]["S"], "failed");
     assert_eq!(values[":reason"]["S"], "this is not a picture we know: JPEG, PNG, WebP and GIF are");
-    assert!(aws.requests("PUT").is_empty());
+    assert!(requests(&aws, "PUT").is_empty());
 }
 
 #[tokio::test]
@@ -101,11 +161,11 @@ async fn other_files_are_ready_without_thumbnails() {
         |upload| State { item: Some(item("a.txt", "text/plain")), upload: Some(upload), ..State::default() };
     let (values, aws) = marked(state(b"just text".to_vec())).await;
     assert_eq!(values[":status"]["S"], "ready");
-    assert!(aws.requests("PUT").is_empty() && values.get(":width").is_none());
+    assert!(requests(&aws, "PUT").is_empty() && values.get(":width").is_none());
     // Unless they are pictures all the same.
     let (values, aws) = marked(state(gif())).await;
     assert_eq!(values[":width"]["N"], "2");
-    assert_eq!(aws.requests("PUT").len(), 3);
+    assert_eq!(requests(&aws, "PUT").len(), 3);
 }
 
 #[tokio::test]
@@ -114,7 +174,7 @@ async fn another_size_than_declared_fails_unread() {
     state.item.as_mut().unwrap()["size"]["N"] = json!("5");
     let (values, aws) = marked(state).await;
     assert_eq!(values[":reason"]["S"], "the upload has 2048 bytes instead of the declared 5");
-    assert!(aws.requests("GET /").is_empty());
+    assert!(requests(&aws, "GET /").is_empty());
 }
 
 #[tokio::test]
@@ -123,7 +183,7 @@ async fn a_failed_second_upload_takes_the_first_ones_thumbnails_away() {
     let size = json!({ "M": { "size": { "N": "160" }, "width": { "N": "2" }, "height": { "N": "1" } } });
     state.item.as_mut().unwrap()["thumbnails"] = json!({ "L": [size] });
     let (_, aws) = marked(state).await;
-    assert_eq!(aws.requests("DELETE /thumbnails/").len(), 3);
+    assert_eq!(requests(&aws, "DELETE /thumbnails/").len(), 3);
 }
 
 #[tokio::test]
@@ -133,24 +193,60 @@ async fn repeated_and_late_events_change_nothing() {
         state.item.as_mut().unwrap()["sequencer"] = json!({ "S": format!("{seen:0<64}") });
         let (response, aws) = run(state, sample()).await;
         assert!(response.batch_item_failures.is_empty());
-        assert!(aws.requests("UpdateItem").is_empty() && aws.requests("PUT").is_empty());
+        assert!(requests(&aws, "UpdateItem").is_empty() && requests(&aws, "PUT").is_empty());
     }
 }
 
 #[tokio::test]
-async fn what_is_gone_needs_nothing() {
-    for state in [State::default(), State { upload: None, ..photo(Vec::new()) }] {
-        let (response, aws) = run(state, sample()).await;
-        assert!(response.batch_item_failures.is_empty());
-        assert!(aws.requests("UpdateItem").is_empty() && aws.requests("PUT").is_empty());
+async fn an_event_that_comes_twice_is_dealt_with_once() {
+    let aws = photo(gif()).aws();
+    for _ in 0..3 {
+        assert!(deliver(&aws, sample()).await.batch_item_failures.is_empty());
     }
+    assert_eq!((requests(&aws, "UpdateItem").len(), requests(&aws, "PUT").len()), (1, 3));
 }
 
 #[tokio::test]
-async fn an_attachment_deleted_meanwhile_leaves_no_thumbnails() {
-    let (response, aws) = run(State { loses_the_item: true, ..photo(gif()) }, sample()).await;
+async fn an_upload_that_is_gone_needs_nothing() {
+    let (response, aws) = run(State { upload: None, ..photo(Vec::new()) }, sample()).await;
     assert!(response.batch_item_failures.is_empty());
-    assert_eq!(aws.requests("DELETE /thumbnails/thumbnails/YW5uYQ/").len(), 3);
+    assert!(requests(&aws, "UpdateItem").is_empty() && requests(&aws, "PUT").is_empty());
+}
+
+/// The upload came after the attachment was deleted, or an earlier delivery died with thumbnails stored.
+#[tokio::test]
+async fn nothing_is_left_of_an_attachment_that_is_gone() {
+    let (response, aws) = run(State { upload: Some(gif()), ..State::default() }, sample()).await;
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(requests(&aws, "DELETE /thumbnails/thumbnails/YW5uYQ/").len(), 3);
+    assert_eq!(requests(&aws, "DELETE /uploads/uploads/YW5uYQ/").len(), 1);
+    assert!(requests(&aws, "PUT").is_empty());
+}
+
+#[tokio::test]
+async fn an_attachment_deleted_meanwhile_leaves_no_objects() {
+    let state = State { meanwhile: Some(|state| state.item = None), ..photo(gif()) };
+    let (response, aws) = run(state, sample()).await;
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(requests(&aws, "DELETE /thumbnails/thumbnails/YW5uYQ/").len(), 3);
+    assert_eq!(requests(&aws, "DELETE /uploads/uploads/YW5uYQ/").len(), 1);
+}
+
+/// A late event put its thumbnails over those of a later upload.
+#[tokio::test]
+async fn thumbnails_are_of_the_latest_upload_in_whatever_order_the_events_come() {
+    fn later_upload(state: &mut State, upload: Vec<u8>) {
+        state.upload = Some(upload);
+        let sequencer = format!("{:0<64}", "0055AED6DCD90281E6");
+        state.item.as_mut().unwrap()["sequencer"] = json!({ "S": sequencer });
+    }
+    let state = State { meanwhile: Some(|state| later_upload(state, gif())), ..photo(gif()) };
+    let (_, aws) = run(state, sample()).await;
+    assert_eq!((requests(&aws, "GET /").len(), requests(&aws, "PUT").len()), (2, 6));
+
+    let no_picture = |state: &mut State| later_upload(state, b"just text".to_vec());
+    let (_, aws) = run(State { meanwhile: Some(no_picture), ..photo(gif()) }, sample()).await;
+    assert_eq!((requests(&aws, "PUT").len(), requests(&aws, "DELETE /thumbnails/").len()), (3, 3));
 }
 
 #[tokio::test]
@@ -160,8 +256,8 @@ async fn passing_failures_are_retried() {
         response.batch_item_failures[0].item_identifier,
         sample().records[0].message_id.clone().unwrap()
     );
-    assert!(aws.requests("UpdateItem").is_empty());
-    assert_eq!(aws.requests("ChangeMessageVisibility").len(), 1);
+    assert!(requests(&aws, "UpdateItem").is_empty());
+    assert_eq!(requests(&aws, "ChangeMessageVisibility").len(), 1);
 }
 
 #[tokio::test]
@@ -171,6 +267,6 @@ async fn test_events_and_foreign_keys_are_consumed_and_nonsense_is_not() {
     for (body, failures) in [(r#"{"Event":"s3:TestEvent"}"#, 0), (foreign.as_str(), 0), ("nonsense", 1)] {
         let (response, aws) = run(photo(gif()), with_body(body)).await;
         assert_eq!(response.batch_item_failures.len(), failures);
-        assert!(aws.requests("GetItem").is_empty());
+        assert!(requests(&aws, "GetItem").is_empty());
     }
 }

@@ -50,15 +50,11 @@ impl Thumbnails {
                 tracing::info!(attachment_id, "processed before");
                 return Ok(());
             }
-            // Its objects were removed with it, by way of the stream.
-            None => {
-                tracing::info!(attachment_id, "the attachment is gone");
-                return Ok(());
-            }
+            None => return self.sweep(&key).await,
         }
         let Some(attachment) = self.store.attachment(&key.owner, key.note_id, key.attachment_id).await?
         else {
-            return Ok(());
+            return self.sweep(&key).await;
         };
         let outcome = self.check(upload, &attachment).await?;
         let is_marked = self.record(&key, upload, &attachment, outcome, now).await?;
@@ -103,7 +99,7 @@ impl Thumbnails {
                 let thumbnails = self.put(key, picture).await?;
                 let is_marked = self.store.mark_ready(key, sequencer, dimensions, &thumbnails, now).await?;
                 if !is_marked {
-                    self.remove_if_orphaned(key).await?;
+                    self.put_right(key, upload).await?;
                 }
                 return Ok(is_marked);
             }
@@ -125,13 +121,23 @@ impl Thumbnails {
         Ok(stored)
     }
 
-    /// Takes thumbnails away whose attachment was deleted while they were made: the removal that went with it may have
-    /// come before them.
-    async fn remove_if_orphaned(&self, key: &ObjectKey) -> Result<(), Failure> {
-        if self.store.attachment(&key.owner, key.note_id, key.attachment_id).await?.is_none() {
-            self.objects.remove_thumbnails(key).await?;
-        }
+    /// Removes what is left of an attachment that is gone. Its objects were removed with it, by way of the stream; but
+    /// its upload may have come after that, or an earlier delivery of this event may have died with thumbnails stored.
+    async fn sweep(&self, key: &ObjectKey) -> Result<(), Failure> {
+        self.objects.remove(key).await?;
+        tracing::info!(attachment_id = %key.attachment_id, "the attachment is gone");
         Ok(())
+    }
+
+    /// Mends what this event did in vain: its thumbnails lie where those of a later upload were, or belong to nothing.
+    /// Whatever the later one came to, the object is that one's by now.
+    async fn put_right(&self, key: &ObjectKey, upload: &Upload) -> Result<(), Failure> {
+        let attachment = self.store.attachment(&key.owner, key.note_id, key.attachment_id).await?;
+        let Some(attachment) = attachment else { return self.sweep(key).await };
+        match self.check(&Upload { size: None, ..upload.clone() }, &attachment).await? {
+            Outcome::Ready(Some(picture)) => self.put(key, picture).await.map(drop),
+            _ => self.objects.remove_thumbnails(key).await,
+        }
     }
 }
 
