@@ -58,6 +58,18 @@ async fn another_version_is_left_alone() {
     assert_eq!(answer(&lost_race, HttpEvent::of("delete-note")).await.status, 412);
 }
 
+/// The SDK repeats a write whose answer was lost, and its condition then fails on what the first attempt wrote.
+#[tokio::test]
+async fn a_deletion_whose_first_answer_was_lost_is_done_once() {
+    let written = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "no",
+        "Item": note(2, Some("2026-11-23T12:00:00.000Z")),
+    });
+    let aws = FakeAws::with([read(note(1, None)), ("UpdateItem", Answer::text(400, &written.to_string()))]);
+    assert_eq!(answer(&aws, HttpEvent::of("delete-note")).await.status, 204);
+    assert_eq!(aws.operations(), ["GetItem", "UpdateItem"]);
+}
+
 #[tokio::test]
 async fn without_a_version_it_is_one_write() {
     let aws = FakeAws::with([trashed()]);

@@ -66,6 +66,37 @@ async fn without_a_key_a_creation_is_one_write_under_the_callers_name() {
     assert_eq!(aws.sent("PutItem")[0]["Item"]["pk"]["S"], "OWNER#auth0|ada");
 }
 
+/// The SDK repeats a write whose answer was lost, and its condition then fails on what the first attempt wrote.
+fn written_before(operation: &'static str, note: &Value) -> (&'static str, Answer) {
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "no",
+        "Item": item(note),
+    });
+    (operation, Answer::text(400, &body.to_string()))
+}
+
+#[tokio::test]
+async fn a_creation_whose_first_answer_was_lost_is_done_once() {
+    let aws = FakeAws::with([refused("PutItem")]);
+    assert_eq!(answer(&aws, create()).await.status, 201);
+    assert_eq!(aws.operations(), ["PutItem"]);
+}
+
+#[tokio::test]
+async fn a_change_whose_first_answer_was_lost_is_done_once() {
+    let patch = || change(&json!({ "title": "Sea trip" }));
+    let first = FakeAws::with([read(&note(1, None))]);
+    let written = answer(&first, patch()).await.json();
+    for event in [patch(), patch().header("if-match", "\"1\"")] {
+        let mut present = written.clone();
+        present["attachments"] = json!(3);
+        let aws = FakeAws::with([read(&note(1, None)), written_before("UpdateItem", &present)]);
+        let answered = answer(&aws, event).await;
+        assert_eq!((answered.status, answered.header("etag")), (200, Some("\"2\"")));
+        assert_eq!(aws.operations(), ["GetItem", "UpdateItem"]);
+    }
+}
+
 fn earlier_creation(body_digest: &str) -> (&'static str, Answer) {
     let record =
         json!({ "pk": "p", "sk": "s", "body_digest": body_digest, "note": note(1, None), "expires_at": 0 });

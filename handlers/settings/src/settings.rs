@@ -39,8 +39,8 @@ impl SettingsHandler {
     async fn put(&self, request: &Request) -> Result<Response, Problem> {
         let caller = request.caller()?;
         let settings = request.json::<Settings>()?.checked()?;
-        self.store.put_settings(&caller.owner, &settings).await?;
-        if let Some(address) = proven_address(caller, &settings) {
+        let are_latest = self.store.put_settings(&caller.owner, &settings, request.now).await?;
+        if let Some(address) = proven_address(caller, &settings).filter(|_| are_latest) {
             if settings.notifications {
                 self.store.lift_suppression(address).await?;
             } else {

@@ -37,6 +37,16 @@ async fn the_sample_event_stores_and_mutes() {
 }
 
 #[tokio::test]
+async fn an_older_wish_that_comes_late_changes_nothing() {
+    let aws = FakeAws::with([("PutItem", Answer::error("ConditionalCheckFailedException"))]);
+    assert_eq!(answer(&aws, HttpEvent::of("settings")).await.status, 200);
+    let puts = aws.sent("PutItem");
+    assert_eq!(puts.len(), 1, "its address is not muted either");
+    assert_eq!(puts[0]["ConditionExpression"], "attribute_not_exists(updated_at) OR updated_at <= :now");
+    assert_eq!(puts[0]["ExpressionAttributeValues"][":now"], puts[0]["Item"]["updated_at"]);
+}
+
+#[tokio::test]
 async fn turning_notifications_on_lifts_a_wish_but_not_a_bounce() {
     let aws = FakeAws::with([("DeleteItem", Answer::error("ConditionalCheckFailedException"))]);
     let body = json!({ "email": "Ada@EXAMPLE.com", "notifications": true });

@@ -10,9 +10,11 @@ use crate::note::{Id, Note, Summary, excerpt};
 use crate::owner::Owner;
 use crate::settings::Settings;
 use crate::timestamp::Timestamp;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
+use aws_smithy_runtime_api::client::result::SdkError;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -105,14 +107,14 @@ impl Store {
         })?;
         match replay {
             None => {
-                self.client
+                let put = self
+                    .client
                     .put_item()
                     .table_name(&self.notes)
                     .set_item(Some(item))
-                    .condition_expression("attribute_not_exists(pk)")
-                    .send()
-                    .await
-                    .map_err(|error| failure(&error))?;
+                    .condition_expression("attribute_not_exists(pk)");
+                // The id is new with this request: what is there was put there by an attempt whose answer was lost.
+                held(put.send().await)?;
                 Ok(Created::Now)
             }
             Some(replay) => self.create_note_once(owner, note, item, replay).await,
@@ -194,6 +196,8 @@ impl Store {
     }
 
     /// Writes a note's content, provided the table still holds the version before. `false`: it does not.
+    ///
+    /// The SDK repeats a write whose answer was lost, and the repetition finds the first: that counts as written.
     pub async fn change_note(
         &self,
         owner: &Owner,
@@ -221,9 +225,17 @@ impl Store {
             .expression_attribute_values(":now", text(note.updated_at))
             .expression_attribute_values(":before", number(note.version - 1))
             .expression_attribute_values(":by", changed_by.map_or(AttributeValue::Null(true), text))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        held(result)
+        match result {
+            Ok(_) => Ok(true),
+            Err(error) if is_condition_failure(&error) => Ok(present(&error).is_some_and(|present| {
+                // Its attachments are counted beside it.
+                Note { attachments: note.attachments, ..present } == *note
+            })),
+            Err(error) => Err(failure(&error)),
+        }
     }
 
     /// Moves a note to the trash; it is purged `limits::TRASH_LIFE` later. `None`: there is no such live note at that
@@ -251,7 +263,8 @@ impl Store {
             .expression_attribute_values(":purge_at", text(purge_at(now)))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":by", changed_by.map_or(AttributeValue::Null(true), text))
-            .return_values(ReturnValue::AllNew);
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         update = match version {
             None => update.condition_expression("attribute_exists(pk) AND attribute_not_exists(deleted_at)"),
             Some(version) => update
@@ -260,7 +273,14 @@ impl Store {
         };
         match update.send().await {
             Ok(output) => output.attributes.map(from_item).transpose(),
-            Err(error) if is_condition_failure(&error) => Ok(None),
+            // As in [`Self::change_note`].
+            Err(error) if is_condition_failure(&error) => {
+                let is_ours = |present: &Note| {
+                    present.deleted_at == Some(now)
+                        && version.is_none_or(|version| present.version == version + 1)
+                };
+                Ok(present(&error).filter(is_ours))
+            }
             Err(error) => Err(failure(&error)),
         }
     }
@@ -433,8 +453,14 @@ impl Store {
         Ok(output.item.map(from_item::<SettingsRecord>).transpose()?.map(|record| record.settings()))
     }
 
-    /// Stores an owner's settings.
-    pub async fn put_settings(&self, owner: &Owner, settings: &Settings) -> Result<(), Failure> {
+    /// Stores an owner's settings as they were wanted `now`. `false`: what was wanted later is there already, and stays.
+    /// The SDK repeats a write whose answer was lost, and another may have come between.
+    pub async fn put_settings(
+        &self,
+        owner: &Owner,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
         let work = if settings.daily_report {
             WorkEntry::new(Work::DailyReport, owner, owner.to_key_segment())
         } else {
@@ -448,14 +474,15 @@ impl Store {
         item.extend(to_item(&work)?);
         item.insert("pk".into(), text(owner_key(owner)));
         item.insert("sk".into(), text("SETTINGS"));
-        self.client
+        item.insert("updated_at".into(), text(now));
+        let put = self
+            .client
             .put_item()
             .table_name(&self.notes)
             .set_item(Some(item))
-            .send()
-            .await
-            .map_err(|error| failure(&error))?;
-        Ok(())
+            .condition_expression("attribute_not_exists(updated_at) OR updated_at <= :now")
+            .expression_attribute_values(":now", text(now));
+        held(put.send().await)
     }
 }
 
@@ -473,9 +500,15 @@ impl SettingsRecord {
     }
 }
 
-fn held<T, E, R>(
-    result: Result<T, aws_smithy_runtime_api::client::result::SdkError<E, R>>,
-) -> Result<bool, Failure>
+/// The note that a condition did not hold for.
+fn present<R>(error: &SdkError<UpdateItemError, R>) -> Option<Note> {
+    match error.as_service_error()? {
+        UpdateItemError::ConditionalCheckFailedException(failed) => from_item(failed.item()?.clone()).ok(),
+        _ => None,
+    }
+}
+
+fn held<T, E, R>(result: Result<T, SdkError<E, R>>) -> Result<bool, Failure>
 where
     E: aws_smithy_types::error::metadata::ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
