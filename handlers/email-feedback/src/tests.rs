@@ -53,6 +53,17 @@ async fn bounces_for_good_and_complaints_suppress_and_other_bounces_do_not() {
 }
 
 #[tokio::test]
+async fn feedback_that_comes_twice_and_in_another_order_suppresses_the_same() {
+    let aws = FakeAws::default();
+    let mut reversed = sample();
+    reversed["Records"].as_array_mut().unwrap().reverse();
+    assert_eq!(run(&aws, sample()).await + run(&aws, reversed).await, 0);
+    let mut again = suppressed(&aws).split_off(2);
+    again.reverse();
+    assert_eq!(again, suppressed(&aws)[..2]);
+}
+
+#[tokio::test]
 async fn sns_may_wrap_the_notification() {
     let aws = FakeAws::default();
     let wrapped = json!({
