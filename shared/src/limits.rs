@@ -61,10 +61,94 @@ pub const SHARDS: u32 = 16;
 pub const ACTIVITY_LIFE: Duration = Duration::from_secs(35 * 24 * 3600);
 /// How long reports are kept.
 pub const REPORT_LIFE: Duration = Duration::from_secs(400 * 24 * 3600);
-/// How long the record of a sent e-mail is kept: longer than any queue keeps a job (14 days) and its replays.
-pub const EMAIL_RECORD_LIFE: Duration = Duration::from_secs(45 * 24 * 3600);
-/// How long a claim on an e-mail job holds: longer than the function that claimed it can run.
-pub const EMAIL_CLAIM_LIFE: Duration = Duration::from_secs(60);
-
 /// Replays of a dead letter before it is parked.
 pub const REPLAYS: u32 = 3;
+/// How long the template's queues keep a message, dead-letter queues and the parking queue included.
+pub const QUEUE_RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
+/// How long DynamoDB keeps a stream record.
+pub const STREAM_RETENTION: Duration = Duration::from_secs(24 * 3600);
+/// How long a message can go on at most: in its queue, in it again after each replay, and in the parking queue. A dead
+/// letter's age counts from when the message was first sent.
+pub const MESSAGE_LIFE: Duration = QUEUE_RETENTION.saturating_mul(REPLAYS + 2);
+
+/// How long the record of an e-mail is kept: longer than a job for it can still come. The longest way is that of a stream
+/// record that lives out a message's life in the replays queue, of the job that then lives out its own, and of a person
+/// who at the end of that sends it round once more.
+pub const EMAIL_RECORD_LIFE: Duration = STREAM_RETENTION.saturating_add(MESSAGE_LIFE.saturating_mul(3));
+/// How long one attempt to send an e-mail may take, from the claim to SES's answer.
+pub const EMAIL_SEND_TIME: Duration = Duration::from_secs(8);
+/// How long a claim on an e-mail job holds: longer than the attempt that it is for, by more than clocks differ.
+pub const EMAIL_CLAIM_LIFE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_yaml_ng::Value;
+
+    fn template() -> Value {
+        serde_yaml_ng::from_str(include_str!("../../template.yaml")).unwrap()
+    }
+
+    fn seconds(properties: &Value, name: &str) -> Duration {
+        Duration::from_secs(properties[name].as_u64().unwrap_or_else(|| panic!("{name} is given")))
+    }
+
+    /// The properties of each resource of a kind, by name.
+    fn resources(kind: &str) -> Vec<(String, Value)> {
+        let template = template();
+        let all = template["Resources"].as_mapping().unwrap();
+        let found = all.iter().filter(|(_, resource)| resource["Type"].as_str() == Some(kind));
+        found
+            .map(|(name, resource)| (name.as_str().unwrap().to_owned(), resource["Properties"].clone()))
+            .collect()
+    }
+
+    fn function(name: &str) -> Value {
+        let functions = resources("AWS::Serverless::Function");
+        functions.into_iter().find(|(found, _)| found == name).unwrap().1
+    }
+
+    #[test]
+    fn no_queue_keeps_a_message_for_longer_than_keys_are_counted_for() {
+        let queues = resources("AWS::SQS::Queue");
+        assert_eq!(queues.len(), 7);
+        for (name, queue) in queues {
+            assert!(seconds(&queue, "MessageRetentionPeriod") <= QUEUE_RETENTION, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_email_record_outlives_every_job_that_can_still_come() {
+        let replays = QUEUE_RETENTION * (1 + REPLAYS);
+        let parking = QUEUE_RETENTION;
+        // A stream record on its way round, then the job that it leads to.
+        assert!(EMAIL_RECORD_LIFE > STREAM_RETENTION + 2 * (replays + parking));
+        assert!(EMAIL_RECORD_LIFE > STREAM_RETENTION + 2 * MESSAGE_LIFE, "and once more by hand");
+    }
+
+    #[test]
+    fn a_stream_record_is_given_up_while_it_can_still_be_fetched() {
+        let age = &function("NoteEventsFunction")["Events"]["Changes"]["Properties"];
+        assert!(seconds(age, "MaximumRecordAgeInSeconds") < STREAM_RETENTION);
+    }
+
+    /// A second delivery of a job finds either its record or a claim that holds.
+    #[test]
+    fn a_claim_on_an_email_outlasts_the_attempt_and_ends_before_the_message_comes_again() {
+        assert!(EMAIL_SEND_TIME < EMAIL_CLAIM_LIFE);
+        let timeout = seconds(&function("SendEmailFunction"), "Timeout");
+        assert!(EMAIL_CLAIM_LIFE + EMAIL_SEND_TIME < timeout, "so that a claim can be waited for");
+        let queues = resources("AWS::SQS::Queue");
+        let (_, queue) = queues.into_iter().find(|(name, _)| name == "EmailQueue").unwrap();
+        assert!(EMAIL_CLAIM_LIFE < seconds(&queue, "VisibilityTimeout"));
+    }
+
+    /// A run that comes again, even replayed from the parking queue, finds the progress of its day.
+    #[test]
+    fn a_days_progress_and_its_activity_outlive_every_run_for_it() {
+        let asynchronous = &function("DailyReportFunction")["EventInvokeConfig"];
+        let retries = seconds(asynchronous, "MaximumEventAgeInSeconds");
+        assert!(REPORT_LIFE > retries + MESSAGE_LIFE);
+        assert!(ACTIVITY_LIFE > Duration::from_secs(24 * 3600) + retries + 2 * QUEUE_RETENTION);
+    }
+}

@@ -157,6 +157,11 @@ impl Deadline {
     pub fn has_passed(self) -> bool {
         Instant::now() >= self.0
     }
+
+    /// Whether there is time for something that takes so long.
+    pub fn leaves(self, time: Duration) -> bool {
+        self.0.saturating_duration_since(Instant::now()) >= time
+    }
 }
 
 /// Takes invocations until the environment ends, giving each to `work`.

@@ -43,6 +43,11 @@ impl Timestamp {
         Self::from_millis(self.millis().saturating_add(millis))
     }
 
+    /// How long it was since `earlier`; nothing when that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.millis() - earlier.millis()).unwrap_or(0))
+    }
+
     pub fn minus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.millis().saturating_sub(millis))

@@ -3,13 +3,19 @@ use crate::mime;
 use crate::send_email::SendEmail;
 use aws_lambda_events::sqs::SqsEvent;
 use serde_json::{Value, json};
+use shared::dynamodb::Claim;
 use shared::email::{EmailJob, Message as Email};
 use shared::failure::Failure;
-use shared::fake::{Answer, FakeAws};
+use shared::fake::{Answer, Call, FakeAws};
 use shared::report::OperatorReport;
+use shared::runtime::Deadline;
 use shared::signing::SigningKeys;
 use shared::sqs::Message;
 use shared::timestamp::Timestamp;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 const SAMPLE: &str = include_str!("../../../events/send-email.json");
 
@@ -24,22 +30,72 @@ fn handler(aws: &FakeAws) -> SendEmail {
 
 /// Gives the sample event to the handler; returns the ids of the messages that failed.
 async fn run(aws: &FakeAws) -> Vec<String> {
+    run_until(aws, Deadline::after(Duration::from_secs(20))).await
+}
+
+async fn run_until(aws: &FakeAws, deadline: Deadline) -> Vec<String> {
     let event: SqsEvent = serde_json::from_str(SAMPLE).unwrap();
     let handler = handler(aws);
-    let response = aws.queues().consume(event, async |message: &_| handler.take(message).await).await;
+    let response =
+        aws.queues().consume(event, async |message: &_| handler.take(message, deadline).await).await;
     response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
 }
 
-fn claim_is(state: &str) -> Answer {
-    Answer::text(
-        400,
-        &json!({
-            "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-            "message": "The conditional request failed",
-            "Item": { "pk": { "S": "EMAIL#key" }, "state": { "S": state } },
-        })
-        .to_string(),
-    )
+/// A ledger that keeps the record of one e-mail by the conditions that are put to it, beginning with `record`; `refuse`
+/// answers in its place where it wants to.
+fn ledger(
+    record: Option<Value>,
+    refuse: impl Fn(&Call) -> Option<Answer> + Send + Sync + 'static,
+) -> FakeAws {
+    let record = Mutex::new(record);
+    FakeAws::answering(move |call| {
+        if let Some(answer) = refuse(call) {
+            return Some(answer);
+        }
+        let mut record = record.lock().unwrap();
+        let values = &call.json["ExpressionAttributeValues"];
+        let holds = |record: &Value| record["state"]["S"] == "claimed" && record["token"] == values[":token"];
+        match (call.operation.as_str(), &mut *record) {
+            ("PutItem", Some(record)) if !is_free(record, values) && !holds(record) => {
+                return Some(condition_failed(record));
+            }
+            ("PutItem", record) => *record = Some(call.json["Item"].clone()),
+            ("UpdateItem", Some(record)) if call.json["UpdateExpression"] == RELEASE => {
+                if !holds(record) {
+                    return Some(condition_failed(record));
+                }
+                record["claimed_until"] = values[":zero"].clone();
+            }
+            ("UpdateItem", Some(record)) => record["state"] = values[":state"].clone(),
+            _ => {}
+        }
+        None
+    })
+}
+
+const RELEASE: &str = "SET claimed_until = :zero";
+
+fn is_free(record: &Value, values: &Value) -> bool {
+    let number = |value: &Value| value["N"].as_str().unwrap().parse::<i64>().unwrap();
+    record["state"]["S"] == "claimed" && number(&record["claimed_until"]) < number(&values[":now"])
+}
+
+fn condition_failed(record: &Value) -> Answer {
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+        "message": "The conditional request failed", "Item": record,
+    });
+    Answer::text(400, &body.to_string())
+}
+
+/// The record that another's claim left, with so long to go.
+fn claimed(left: Duration) -> Value {
+    let until = Timestamp::system().plus(left).millis().to_string();
+    json!({ "state": { "S": "claimed" }, "token": { "S": "another's" }, "claimed_until": { "N": until } })
+}
+
+fn empty() -> FakeAws {
+    ledger(None, |_| None)
 }
 
 fn suppressed(reason: &str) -> Answer {
@@ -54,81 +110,108 @@ fn settled(aws: &FakeAws) -> Vec<String> {
     updates
         .iter()
         .filter_map(|call| call["ExpressionAttributeValues"][":state"]["S"].as_str().map(str::to_owned))
+        .filter(|state| state != "claimed")
         .collect()
 }
 
-fn was_sent(aws: &FakeAws) -> bool {
-    aws.operations().contains(&"SendRawEmail".to_owned())
+fn sent(aws: &FakeAws) -> usize {
+    aws.operations().iter().filter(|operation| *operation == "SendRawEmail").count()
 }
 
 #[tokio::test]
 async fn a_job_is_claimed_sent_and_recorded_in_this_order() {
-    let aws = FakeAws::default();
+    let aws = empty();
     assert!(run(&aws).await.is_empty());
     assert_eq!(aws.operations(), ["PutItem", "GetItem", "SendRawEmail", "UpdateItem"]);
     assert_eq!(settled(&aws), ["sent"]);
 }
 
 #[tokio::test]
-async fn a_settled_job_is_consumed_and_a_held_one_comes_again() {
-    for state in ["sent", "refused", "suppressed"] {
-        let aws = FakeAws::with([("PutItem", claim_is(state))]);
+async fn a_job_that_comes_twice_is_sent_once() {
+    let aws = empty();
+    for _ in 0..3 {
         assert!(run(&aws).await.is_empty());
-        assert!(!was_sent(&aws));
     }
-    let aws = FakeAws::with([("PutItem", claim_is("claimed"))]);
-    assert_eq!(run(&aws).await, ["059f36b4-87a3-44ab-83d2-661975830a7d"]);
-    assert!(!was_sent(&aws));
+    assert_eq!(sent(&aws), 1);
+}
+
+/// SQS may hand out a message twice at a time; the later delivery's higher receive count proves nothing.
+#[tokio::test]
+async fn a_job_that_is_in_hand_elsewhere_is_left_to_it() {
+    let aws = ledger(Some(claimed(Duration::from_secs(10))), |_| None);
+    let too_short_to_wait = Deadline::after(Duration::from_secs(9));
+    assert_eq!(run_until(&aws, too_short_to_wait).await, ["059f36b4-87a3-44ab-83d2-661975830a7d"]);
+    assert_eq!(sent(&aws), 0);
 }
 
 #[tokio::test]
-async fn a_claim_is_made_so_that_a_later_delivery_of_the_message_can_take_it_over() {
-    let aws = FakeAws::default();
-    run(&aws).await;
-    let claim = &aws.sent("PutItem")[0];
-    let sample: serde_json::Value = serde_json::from_str(SAMPLE).unwrap();
-    let record = &sample["Records"][0];
-    assert_eq!(claim["Item"]["claimed_by"]["S"], record["messageId"]);
-    assert_eq!(claim["Item"]["delivery"]["N"], record["attributes"]["ApproximateReceiveCount"]);
-    assert_eq!(claim["ExpressionAttributeValues"][":message"], claim["Item"]["claimed_by"]);
-    let condition = claim["ConditionExpression"].as_str().unwrap();
-    assert!(condition.contains("claimed_by = :message AND delivery < :delivery"), "{condition}");
+async fn a_claim_whose_holder_died_is_waited_for_and_taken_over() {
+    let aws = ledger(Some(claimed(Duration::from_millis(20))), |_| None);
+    assert!(run(&aws).await.is_empty());
+    assert_eq!((sent(&aws), settled(&aws)), (1, vec!["sent".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_settled_job_is_consumed() {
+    for state in ["sent", "refused", "suppressed"] {
+        let aws = ledger(Some(json!({ "state": { "S": state } })), |_| None);
+        assert!(run(&aws).await.is_empty());
+        assert_eq!(sent(&aws), 0);
+    }
 }
 
 #[tokio::test]
 async fn suppressed_addresses_are_not_mailed() {
     for reason in ["unsubscribed", "muted", "bounced", "complained"] {
-        let aws = FakeAws::with([("GetItem", suppressed(reason))]);
+        let aws = ledger(None, move |call| (call.operation == "GetItem").then(|| suppressed(reason)));
         assert!(run(&aws).await.is_empty());
-        assert!(!was_sent(&aws));
-        assert_eq!(settled(&aws), ["suppressed"]);
+        assert_eq!((sent(&aws), settled(&aws)), (0, vec!["suppressed".to_owned()]));
     }
+}
+
+fn ses_answers(code: &'static str) -> FakeAws {
+    let body =
+        format!("<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>");
+    ledger(None, move |call| (call.operation == "SendRawEmail").then(|| Answer::text(400, &body)))
 }
 
 #[tokio::test]
 async fn what_ses_refuses_for_good_is_recorded_and_consumed() {
-    let refusal =
-        "<ErrorResponse><Error><Code>MessageRejected</Code><Message>no</Message></Error></ErrorResponse>";
-    let aws = FakeAws::with([("SendRawEmail", Answer::text(400, refusal))]);
+    let aws = ses_answers("MessageRejected");
     assert!(run(&aws).await.is_empty());
     assert_eq!(settled(&aws), ["refused"]);
 }
 
 #[tokio::test]
 async fn a_throttle_gives_the_claim_back_and_the_job_comes_again() {
-    let throttle =
-        "<ErrorResponse><Error><Code>Throttling</Code><Message>rate</Message></Error></ErrorResponse>";
-    let aws = FakeAws::with([("SendRawEmail", Answer::text(400, throttle))]);
+    let aws = ses_answers("Throttling");
     assert_eq!(run(&aws).await.len(), 1);
     assert!(settled(&aws).is_empty());
-    assert_eq!(aws.sent("UpdateItem")[0]["UpdateExpression"], "SET claimed_until = :zero");
+    // Its own claim is not in the way.
+    assert_eq!(run_until(&aws, Deadline::after(Duration::ZERO)).await.len(), 1);
+    assert_eq!(sent(&aws), 2);
 }
 
 #[tokio::test]
-async fn a_sent_job_is_consumed_even_if_it_cannot_be_recorded() {
-    let aws = FakeAws::with([("UpdateItem", Answer::error("InternalServerError"))]);
+async fn a_sent_job_is_recorded_however_often_dynamodb_fails_and_is_not_sent_again() {
+    let failures = AtomicUsize::new(3);
+    let aws = ledger(None, move |call| {
+        let left = || failures.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        (call.operation == "UpdateItem" && left()).then(|| Answer::error("InternalServerError"))
+    });
     assert!(run(&aws).await.is_empty());
-    assert!(was_sent(&aws));
+    assert!(run(&aws).await.is_empty());
+    assert_eq!(sent(&aws), 1);
+}
+
+/// The claim's first answer was lost and the SDK sent it again: it must know its own.
+#[tokio::test]
+async fn a_repeated_claim_is_ones_own() {
+    let aws = empty();
+    let claim = || async {
+        aws.store().claim_email("key", "token", Timestamp::system(), Timestamp::system()).await.unwrap()
+    };
+    assert_eq!((claim().await, claim().await), (Claim::Granted, Claim::Granted));
 }
 
 #[tokio::test]
@@ -136,7 +219,8 @@ async fn what_is_no_job_fails_and_claims_nothing() {
     let aws = FakeAws::default();
     let mut message = Message::default();
     message.body = "{\"key\":1}".into();
-    assert!(matches!(handler(&aws).take(&message).await, Err(Failure::Permanent(_))));
+    let result = handler(&aws).take(&message, Deadline::after(Duration::ZERO)).await;
+    assert!(matches!(result, Err(Failure::Permanent(_))));
     assert!(aws.operations().is_empty());
 }
 

@@ -8,7 +8,8 @@ use crate::limits;
 use crate::owner::Owner;
 use crate::report::{OperatorReport, Report};
 use crate::timestamp::Timestamp;
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{PutRequest, ReturnValuesOnConditionCheckFailure, WriteRequest};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -34,16 +35,8 @@ pub enum Claim {
     Granted,
     /// It was sent, refused for good, or suppressed before.
     Settled,
-    /// Another invocation has it in hand, or died with it in hand; try again when its claim has run out.
-    Held,
-}
-
-/// Who claims an e-mail: one delivery of one message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claimant<'a> {
-    pub message_id: &'a str,
-    /// How often the message was received, this time included.
-    pub delivery: u32,
+    /// Another invocation has it in hand, or died with it in hand; its claim runs out then, on the machine's clock.
+    Held { until: Timestamp },
 }
 
 /// What an e-mail record ends as.
@@ -204,16 +197,17 @@ impl Store {
         self.put_ledger_item(item).await
     }
 
-    /// Claims the e-mail with this key for one delivery of one message. `now` is the machine's time: claims are about
-    /// processes, not about events.
+    /// Claims the e-mail with this key. `token` is the claim's own, so that an attempt whose answer was lost is known
+    /// again. `now` is the machine's time: claims are about processes, and end by their time alone. That a message comes
+    /// again says nothing about whoever had it before: SQS may deliver a message twice at the same time.
     ///
-    /// A claim ends by itself when its time is up, and at once for a later delivery of the same message: SQS hides a
-    /// message for longer than the function can run, so whoever claimed it at an earlier delivery is gone.
+    /// `at` is when the job was sent; the record's life counts from the later of the two.
     pub async fn claim_email(
         &self,
         key: &str,
-        claimant: Claimant<'_>,
+        token: &str,
         now: Timestamp,
+        at: Timestamp,
     ) -> Result<Claim, Failure> {
         let result = self
             .client
@@ -222,67 +216,74 @@ impl Store {
             .item("pk", text(format!("EMAIL#{key}")))
             .item("sk", text("SENT"))
             .item("state", text("claimed"))
-            .item("claimed_by", text(claimant.message_id))
-            .item("delivery", number(claimant.delivery))
+            .item("token", text(token))
             .item("claimed_until", number(now.plus(limits::EMAIL_CLAIM_LIFE).millis()))
-            .item("expires_at", number(now.plus(limits::EMAIL_RECORD_LIFE).seconds()))
+            .item("expires_at", number(now.max(at).plus(limits::EMAIL_RECORD_LIFE).seconds()))
             .condition_expression(
-                "attribute_not_exists(pk) OR (#state = :claimed \
-                 AND (claimed_until < :now OR (claimed_by = :message AND delivery < :delivery)))",
+                "attribute_not_exists(pk) OR (#state = :claimed AND (claimed_until < :now OR #token = :token))",
             )
             .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#token", "token")
             .expression_attribute_values(":claimed", text("claimed"))
-            .expression_attribute_values(":message", text(claimant.message_id))
-            .expression_attribute_values(":delivery", number(claimant.delivery))
+            .expression_attribute_values(":token", text(token))
             .expression_attribute_values(":now", number(now.millis()))
-            .return_values_on_condition_check_failure(
-                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
-            )
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         let Err(error) = result else { return Ok(Claim::Granted) };
         if !is_condition_failure(&error) {
             return Err(failure(&error));
         }
-        let state = match error.as_service_error() {
-            Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(
-                held,
-            )) => held.item().and_then(|item| item.get("state")?.as_s().ok().cloned()),
+        let held = match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(held)) => held.item(),
             _ => None,
         };
-        Ok(if state.as_deref() == Some("claimed") { Claim::Held } else { Claim::Settled })
+        Ok(held.and_then(held_until).map_or(Claim::Settled, |until| Claim::Held { until }))
     }
 
-    /// Gives a claim back after a passing failure, so that the next attempt need not wait for it to run out.
-    pub async fn release_email(&self, key: &str) -> Result<(), Failure> {
-        self.set_email_state(key, "SET claimed_until = :zero", Item::from([(":zero".to_owned(), number(0))]))
-            .await
+    /// Gives a claim back after a passing failure, so that the next attempt need not wait for it to run out. Does
+    /// nothing where another claim has taken its place.
+    pub async fn release_email(&self, key: &str, token: &str) -> Result<(), Failure> {
+        let result = self
+            .client
+            .update_item()
+            .table_name(&self.ledger)
+            .key("pk", text(format!("EMAIL#{key}")))
+            .key("sk", text("SENT"))
+            .update_expression("SET claimed_until = :zero")
+            .condition_expression("#state = :claimed AND #token = :token")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#token", "token")
+            .expression_attribute_values(":claimed", text("claimed"))
+            .expression_attribute_values(":token", text(token))
+            .expression_attribute_values(":zero", number(0))
+            .send()
+            .await;
+        match result {
+            Err(error) if !is_condition_failure(&error) => Err(failure(&error)),
+            _ => Ok(()),
+        }
     }
 
-    /// Records how the e-mail with this key ended.
+    /// Records how the e-mail with this key ended, whoever holds the claim: what was done is done.
     pub async fn settle_email(&self, key: &str, recorded: &Recorded) -> Result<(), Failure> {
         let (state, detail) = match recorded {
             Recorded::Sent { message_id } => ("sent", message_id.as_str()),
             Recorded::Refused { reason } => ("refused", reason.as_str()),
             Recorded::Suppressed => ("suppressed", ""),
         };
-        let values = Item::from([(":state".to_owned(), text(state)), (":detail".to_owned(), text(detail))]);
-        self.set_email_state(key, "SET #state = :state, detail = :detail", values).await
-    }
-
-    async fn set_email_state(&self, key: &str, expression: &str, values: Item) -> Result<(), Failure> {
-        let mut update = self
-            .client
+        self.client
             .update_item()
             .table_name(&self.ledger)
             .key("pk", text(format!("EMAIL#{key}")))
             .key("sk", text("SENT"))
-            .update_expression(expression)
-            .set_expression_attribute_values(Some(values));
-        if expression.contains("#state") {
-            update = update.expression_attribute_names("#state", "state");
-        }
-        update.send().await.map_err(|error| failure(&error))?;
+            .update_expression("SET #state = :state, detail = :detail")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":state", text(state))
+            .expression_attribute_values(":detail", text(detail))
+            .send()
+            .await
+            .map_err(|error| failure(&error))?;
         Ok(())
     }
 
@@ -361,6 +362,13 @@ impl Store {
             .map_err(|error| failure(&error))?;
         Ok(())
     }
+}
+
+/// When the claim of an e-mail record runs out; `None` of a settled one.
+fn held_until(item: &Item) -> Option<Timestamp> {
+    let is_claimed = item.get("state")?.as_s().is_ok_and(|state| state == "claimed");
+    let until = item.get("claimed_until")?.as_n().ok()?.parse().ok()?;
+    is_claimed.then(|| Timestamp::from_millis(until))
 }
 
 fn put_request<T: Serialize>(record: &T) -> Result<WriteRequest, Failure> {

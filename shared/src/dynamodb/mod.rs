@@ -22,7 +22,7 @@ mod notes;
 
 pub use attachments::AttachmentChange;
 pub use keys::ItemKey;
-pub use ledger::{ActivityPage, Claim, Claimant, DailyProgress, Recorded};
+pub use ledger::{ActivityPage, Claim, DailyProgress, Recorded};
 pub use notes::{Created, Listing, Page, Replay};
 
 use crate::failure::Failure;
