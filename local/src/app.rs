@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +24,21 @@ pub struct App {
     pub schedules: Vec<Schedule>,
     /// Template outputs by name, resolved.
     pub outputs: BTreeMap<String, String>,
+}
+
+impl App {
+    /// The names of the queues in which failures end: of queues, streams, asynchronous invocations and schedules.
+    pub fn dead_letter_queues(&self) -> Vec<String> {
+        let arns: BTreeSet<String> = self
+            .queues
+            .iter()
+            .filter_map(Queue::redrive_target)
+            .chain(self.stream_sources.iter().filter_map(|source| source.on_failure.clone()))
+            .chain(self.functions.iter().filter_map(|function| function.asynchronous.on_failure.clone()))
+            .chain(self.schedules.iter().filter_map(|schedule| schedule.dead_letter_queue.clone()))
+            .collect();
+        self.queues.iter().filter(|queue| arns.contains(&queue.arn)).map(|queue| queue.name.clone()).collect()
+    }
 }
 
 /// A Lambda function.
@@ -140,6 +155,14 @@ pub struct Bucket {
     pub name: String,
     /// The body of `PutBucketCors` in CloudFormation's shape, resolved: a list of rules.
     pub cors_rules: Vec<CorsRule>,
+impl Queue {
+    /// The ARN of the queue that its dead letters go to.
+    pub fn redrive_target(&self) -> Option<String> {
+        let policy: Value = serde_json::from_str(self.attributes.get("RedrivePolicy")?).ok()?;
+        policy["deadLetterTargetArn"].as_str().map(ToOwned::to_owned)
+    }
+}
+
     pub notifications: Vec<BucketNotification>,
 }
 

@@ -46,19 +46,13 @@ impl Clients {
     /// When `AWS_CA_BUNDLE` is set and unusable.
     pub fn new(url: &str, region: &str, credentials: Credentials) -> Result<Self, ClientError> {
         let config = SdkConfig::builder()
-            // Pinned: an update of the SDK must not change how this host behaves.
-            .behavior_version(BehaviorVersion::v2026_01_12())
+            .behavior_version(behavior_version())
             .region(Region::new(region.to_owned()))
             .endpoint_url(url)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(http_client()?)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .build(),
-            )
+            .timeout_config(timeouts())
             // A loopback endpoint that is paused (a debugger, a moved clock) is not a broken one.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
@@ -73,6 +67,27 @@ impl Clients {
             sns: aws_sdk_sns::Client::new(&config),
         })
     }
+}
+
+/// The configuration that AWS's own command line would use here: profile, region, credentials, endpoint.
+///
+/// # Errors
+/// When `AWS_CA_BUNDLE` is set and unusable.
+pub async fn of_aws() -> Result<SdkConfig, ClientError> {
+    let loader = aws_config::defaults(behavior_version()).http_client(http_client()?);
+    Ok(loader.timeout_config(timeouts()).load().await)
+}
+
+/// Pinned: an update of the SDK must not change how this host behaves.
+fn behavior_version() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build()
 }
 
 /// Speaks HTTP and HTTPS. `AWS_CA_BUNDLE` takes the place of the system's certificates, as everywhere with AWS.

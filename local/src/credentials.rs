@@ -20,6 +20,27 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Those that people have.
+    pub fn developer() -> Self {
+        Self {
+            access_key_id: DEVELOPER.to_owned(),
+            secret_access_key: DEVELOPER.to_owned(),
+            session_token: None,
+        }
+    }
+
+    /// Those of the usual environment variables. Without them those that people have: another laptop cloud wants just
+    /// these, and other emulators take any.
+    pub fn from_environment() -> Self {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        match (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
+            (Some(access_key_id), Some(secret_access_key)) => {
+                Self { access_key_id, secret_access_key, session_token: variable("AWS_SESSION_TOKEN") }
+            }
+            _ => Self::developer(),
+        }
+    }
+
     /// As an environment has them.
     pub fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::from([
@@ -57,7 +78,7 @@ impl Issuer {
                 master
             }
         };
-        Ok(Self { master: master.into(), foreign: for_another_endpoint.then(from_environment) })
+        Ok(Self { master: master.into(), foreign: for_another_endpoint.then(Keys::from_environment) })
     }
 
     pub fn host(&self) -> Keys {
@@ -89,13 +110,4 @@ fn secret_of(master: &str, id: &str) -> String {
         Hmac::<Sha256>::new_from_slice(master.as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
     mac.update(id.as_bytes());
     mac.finalize().into_bytes()[..20].iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_environment() -> Keys {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    Keys {
-        access_key_id: variable("AWS_ACCESS_KEY_ID").unwrap_or_else(|| "test".to_owned()),
-        secret_access_key: variable("AWS_SECRET_ACCESS_KEY").unwrap_or_else(|| "test".to_owned()),
-        session_token: variable("AWS_SESSION_TOKEN"),
-    }
 }

@@ -1,12 +1,13 @@
 //! Puts the laptop cloud together, runs it, and takes it down.
 
 use crate::app::App;
-use crate::cli::Cli;
+use crate::cli::HostOptions;
 use crate::clients::Clients;
 use crate::control::{self, Control};
 use crate::http_api::{Gateway, Verifier};
 use crate::identity::Identity;
 use crate::lambda::{self, Lambda};
+use crate::ready::{self, Ready};
 use crate::sources::{self, SdkQueues, SdkStreams, Sources};
 use crate::state::State;
 use crate::{build, credentials, greeting, provision, template};
@@ -39,15 +40,20 @@ struct Data {
 }
 
 impl Data {
-    fn open(cli: &Cli) -> Result<Self, Error> {
+    fn open(cli: &HostOptions) -> Result<Self, Error> {
         let temporary = if cli.ephemeral { Some(tempfile::tempdir()?) } else { None };
         let path =
             temporary.as_ref().map_or_else(|| cli.data.clone(), |directory| directory.path().to_owned());
         std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let lock = std::fs::File::create(path.join("lock"))?;
+        let lock = std::fs::File::create(path.join(ready::LOCK))?;
         lock.try_lock().map_err(|_| {
             format!("{} is in use by another host; stop it, or choose --data", path.display())
         })?;
+        // Of a host that was killed: it must not be taken for this one's.
+        match std::fs::remove_file(path.join(ready::FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         Ok(Self { path: std::path::absolute(&path)?, _temporary: temporary, _lock: lock })
     }
 }
@@ -60,7 +66,7 @@ struct DataServices {
 }
 
 /// Runs until Ctrl-C or SIGTERM.
-pub async fn run(cli: Cli) -> Result<(), Error> {
+pub async fn run(cli: HostOptions) -> Result<(), Error> {
     let data = Data::open(&cli)?;
     let state = State::open(&data.path)?;
     let offset: i64 = state.get(control::CLOCK.0, control::CLOCK.1)?.unwrap_or_default();
@@ -123,7 +129,16 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
     let server = tokio::spawn(serve(listener, control.clone(), gateway, api_stopped));
 
     if let Some(path) = &cli.ready_file {
-        greeting::write_ready_file(path, &api_url, &services.url, REGION)?;
+    let ready = Ready {
+        api: api_url,
+        endpoint: services.url,
+        region: REGION.to_owned(),
+        pid: std::process::id(),
+        is_embedded: services.emulator.is_some(),
+        dead_letter_queues: control.app.dead_letter_queues(),
+    };
+    ready.write(&data.path.join(ready::FILE))?;
+        ready.write(path)?;
     }
     greeting::print(&control, &data.path, cli.ephemeral);
 
@@ -151,7 +166,7 @@ async fn listen(port: u16) -> Result<TcpListener, Error> {
 }
 
 async fn start_services(
-    cli: &Cli,
+    cli: &HostOptions,
     data: &Path,
     api_port: u16,
     clock: &Clock,
@@ -183,7 +198,7 @@ async fn start_services(
     Ok(DataServices { url, emulator: Some(emulator), server: Some(server) })
 }
 
-fn load(cli: &Cli, state: &State, endpoint: &str, issuer: &str, api_url: &str) -> Result<App, Error> {
+fn load(cli: &HostOptions, state: &State, endpoint: &str, issuer: &str, api_url: &str) -> Result<App, Error> {
     let settings = template::Settings {
         region: REGION.to_owned(),
         account: ACCOUNT.to_owned(),

@@ -14,6 +14,7 @@ pub mod http_api;
 pub mod identity;
 pub mod lambda;
 pub mod provision;
+pub mod ready;
 pub mod sources;
 pub mod state;
 pub mod template;

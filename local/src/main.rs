@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use local::cli::Cli;
-use local::host;
+use local::cli::{Cli, Command};
+use local::{dead_letters, host};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -15,11 +15,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(host::run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+    let run = async {
+        match cli.command {
+            None => host::run(cli.host).await.map(|()| ExitCode::SUCCESS),
+            Some(Command::DeadLetters(options)) => Ok(dead_letters::run(options).await),
         }
-    }
+    };
+    runtime.block_on(run).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
 }

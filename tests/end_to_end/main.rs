@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod dead_letters;
 mod durability;
 mod failures;
 mod identity;

@@ -3,7 +3,7 @@
 use crate::api::Api;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -91,6 +91,15 @@ impl Drop for Host {
             eprintln!("--- the host said ---\n{}", self.log());
         }
     }
+}
+
+/// Runs one of the host's commands as people do, without an AWS account of theirs; what it said and how it ended.
+pub fn command(arguments: &[&str]) -> Output {
+    let mut command = Command::new(executable(false));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(workspace()).args(arguments).stdin(Stdio::null()).output().expect("the command runs")
 }
 
 /// Sends a signal to a process that this suite started.

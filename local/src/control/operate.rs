@@ -1,7 +1,7 @@
 //! What changes something.
 
 use super::{Control, Refusal};
-use crate::dead_letters::{DeadLetters, Which};
+use crate::dead_letters::{Action, Course, DeadLetters, Which};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -42,9 +42,16 @@ pub(super) async fn replay(
 ) -> Answer {
     let body: ReplayBody = if body.is_empty() { ReplayBody::default() } else { read(&body)? };
     let letters = DeadLetters::open(control.clients.sqs.clone(), &name).await.map_err(Refusal::not_found)?;
-    let which = body.message_id.map_or(Which::All, Which::Only);
-    let replayed = letters.replay(&which).await.map_err(Refusal::failed)?;
-    Ok(Json(json!({ "replayed": replayed })))
+    let which = body.message_id.map_or(Which::All, |id| Which::Only([id].into()));
+    let outcome = letters.act(Action::Replay, &which, &Course::default()).await.map_err(Refusal::failed)?;
+    if let Some(id) = outcome.missing.first() {
+        return Err(Refusal::not_found(format!("there is no message {id} in {name}")));
+    }
+    // One that cannot be sent back stays, and does not keep the others.
+    match outcome.stayed.first_key_value() {
+        Some((id, reason)) => Err(Refusal::failed(format!("message {id} stays: {reason}"))),
+        None => Ok(Json(json!({ "replayed": outcome.done }))),
+    }
 }
 
 pub(super) async fn run_schedule(

@@ -2,7 +2,6 @@
 
 use super::problem::Problems;
 use crate::app::App;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Tells resources that need each other before they can be created.
@@ -105,11 +104,7 @@ fn unique_names(app: &App, problems: &Problems) {
 
 fn dead_letter_queues(app: &App, problems: &Problems) {
     for queue in &app.queues {
-        let policy: Option<Value> =
-            queue.attributes.get("RedrivePolicy").and_then(|policy| serde_json::from_str(policy).ok());
-        let Some(target) = policy.as_ref().and_then(|policy| policy["deadLetterTargetArn"].as_str()) else {
-            continue;
-        };
+        let Some(target) = queue.redrive_target() else { continue };
         let place = format!("queue {}, RedrivePolicy", queue.name);
         if !app.queues.iter().any(|other| other.arn == target) {
             problems.add(place, format_args!("{target:?} is no ARN of a queue of this template"));
