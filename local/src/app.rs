@@ -47,6 +47,8 @@ pub struct Function {
     /// The logical id, which is also the function's name here.
     pub name: String,
     pub arn: String,
+    /// What the function's `bootstrap` is told to run; most run one thing and do not ask.
+    pub handler: String,
     pub memory_megabytes: u32,
     pub timeout: Duration,
     pub environment: BTreeMap<String, String>,
@@ -62,6 +64,9 @@ pub struct Function {
 pub enum Build {
     /// `BuildMethod: rust-cargolambda`: a cargo binary of the workspace at `workspace`.
     Cargo { workspace: PathBuf, binary: String },
+    /// `BuildMethod: makefile`: what `make build-<logical id>` in `directory` leaves in `ARTIFACTS_DIR`, which must be an
+    /// executable called `bootstrap`.
+    Make { directory: PathBuf },
     /// No build method: `CodeUri` is a directory that holds an executable called `bootstrap`.
     Prebuilt { bootstrap: PathBuf },
 }
@@ -150,11 +155,6 @@ pub struct Queue {
     pub attributes: BTreeMap<String, String>,
 }
 
-#[derive(Clone, Debug)]
-pub struct Bucket {
-    pub name: String,
-    /// The body of `PutBucketCors` in CloudFormation's shape, resolved: a list of rules.
-    pub cors_rules: Vec<CorsRule>,
 impl Queue {
     /// The ARN of the queue that its dead letters go to.
     pub fn redrive_target(&self) -> Option<String> {
@@ -163,6 +163,11 @@ impl Queue {
     }
 }
 
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    pub name: String,
+    /// The body of `PutBucketCors` in CloudFormation's shape, resolved: a list of rules.
+    pub cors_rules: Vec<CorsRule>,
     pub notifications: Vec<BucketNotification>,
 }
 

@@ -1,4 +1,5 @@
-//! Makes the functions' executables: one `cargo build` for each workspace, with progress.
+//! Makes the functions' executables: one `cargo build` for each workspace, with progress, and `make` where the template
+//! says so.
 
 use crate::app::{Build, Function};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,23 +21,36 @@ pub enum BuildError {
     Failed(String),
     #[error("function {function}: the workspace at {} has no binary {binary}", workspace.display())]
     NoBinary { function: String, workspace: PathBuf, binary: String },
+    #[error("function {function} does not build: make build-{function} in {} ended with {status}:\n{output}", directory.display())]
+    Make { function: String, directory: PathBuf, status: ExitStatus, output: String },
+    #[error("{}: {source}", path.display())]
+    Artifacts { path: PathBuf, source: std::io::Error },
     #[error("function {function}: there is no executable {}: build it first (CodeUri names its directory)", path.display())]
     NoBootstrap { function: String, path: PathBuf },
     #[error("function {function}: {} is not executable: chmod +x it", path.display())]
     NotExecutable { function: String, path: PathBuf },
 }
 
-/// Builds what has to be built, and says for each function, by name, where its executable is.
+/// Builds what has to be built, and says for each function, by name, where its executable is. What `make` makes goes into
+/// a directory for each function under `artifacts`.
 ///
 /// # Errors
-/// With cargo's own diagnostics when something does not compile; otherwise naming the function.
-pub async fn build(functions: &[Function], release: bool) -> Result<BTreeMap<String, PathBuf>, BuildError> {
+/// With the compiler's own diagnostics when something does not compile; otherwise naming the function.
+pub async fn build(
+    functions: &[Function],
+    release: bool,
+    artifacts: &Path,
+) -> Result<BTreeMap<String, PathBuf>, BuildError> {
     let mut executables = BTreeMap::new();
     let mut workspaces: BTreeMap<&Path, Vec<(&str, &str)>> = BTreeMap::new();
     for function in functions {
         match &function.build {
             Build::Prebuilt { bootstrap } => {
                 executables.insert(function.name.clone(), prebuilt(&function.name, bootstrap)?);
+            }
+            Build::Make { directory } => {
+                let made = make(&function.name, directory, &artifacts.join(&function.name)).await?;
+                executables.insert(function.name.clone(), made);
             }
             Build::Cargo { workspace, binary } => {
                 workspaces.entry(workspace).or_default().push((&function.name, binary));
@@ -74,6 +88,45 @@ fn prebuilt(function: &str, path: &Path) -> Result<PathBuf, BuildError> {
     std::path::absolute(path).map_err(|_| BuildError::NoBootstrap { function, path: missing })
 }
 
+/// Runs a function's own target, as `sam build` does: `make build-<logical id>` beside the code, told by `ARTIFACTS_DIR`
+/// where the result belongs.
+async fn make(function: &str, directory: &Path, artifacts: &Path) -> Result<PathBuf, BuildError> {
+    let artifacts =
+        emptied(artifacts).map_err(|source| BuildError::Artifacts { path: artifacts.to_owned(), source })?;
+    if !std::io::stderr().is_terminal() {
+        eprintln!("      Making {function}");
+    }
+    let output = Command::new("make")
+        .arg(format!("build-{function}"))
+        .env("ARTIFACTS_DIR", &artifacts)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|source| not_started("make".to_owned(), directory, source))?;
+    if output.status.success() {
+        return prebuilt(function, &artifacts.join("bootstrap"));
+    }
+    let output_text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    Err(BuildError::Make {
+        function: function.to_owned(),
+        directory: directory.to_owned(),
+        status: output.status,
+        output: output_text.concat(),
+    })
+}
+
+/// An absolute path to `directory`, which is there and empty.
+fn emptied(directory: &Path) -> std::io::Result<PathBuf> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::create_dir_all(directory)?;
+    std::path::absolute(directory)
+}
+
 /// Builds binaries of one workspace; the executables by name.
 async fn cargo_build(
     workspace: &Path,
@@ -95,7 +148,7 @@ async fn cargo_build(
     match status {
         Ok(status) if status.success() => Ok(report.executables),
         Ok(_) => Err(BuildError::Failed(report.diagnostics)),
-        Err(source) => Err(not_started(workspace, source)),
+        Err(source) => Err(not_started(program(), workspace, source)),
     }
 }
 
@@ -103,8 +156,8 @@ fn program() -> String {
     std::env::var("CARGO").ok().filter(|program| !program.is_empty()).unwrap_or_else(|| "cargo".to_owned())
 }
 
-fn not_started(workspace: &Path, source: std::io::Error) -> BuildError {
-    BuildError::Start { program: program(), directory: workspace.to_owned(), source }
+fn not_started(program: String, directory: &Path, source: std::io::Error) -> BuildError {
+    BuildError::Start { program, directory: directory.to_owned(), source }
 }
 
 fn cargo(workspace: &Path) -> Command {
@@ -128,7 +181,7 @@ fn is_about_this_package(variable: &str) -> bool {
 
 fn start(mut command: Command, workspace: &Path) -> Result<Child, BuildError> {
     let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().map_err(|source| not_started(workspace, source))
+    command.spawn().map_err(|source| not_started(program(), workspace, source))
 }
 
 /// What cargo said.
@@ -341,6 +394,7 @@ mod tests {
         Function {
             name: name.to_owned(),
             arn: String::new(),
+            handler: "bootstrap".to_owned(),
             memory_megabytes: 128,
             timeout: Duration::from_secs(3),
             environment: BTreeMap::new(),
@@ -363,19 +417,19 @@ mod tests {
     #[tokio::test]
     async fn a_workspace_is_built() {
         let (_directory, one) = workspace("fn main() {}");
-        let built = build(&[one], false).await.unwrap();
+        let built = build(&[one], false, Path::new("")).await.unwrap();
         assert!(built["One"].is_file());
     }
 
     #[tokio::test]
     async fn what_does_not_compile_is_told_in_the_compilers_words() {
         let (_directory, one) = workspace("fn main() { nothing_here() }");
-        let message = build(&[one], false).await.unwrap_err().to_string();
+        let message = build(&[one], false, Path::new("")).await.unwrap_err().to_string();
         assert!(message.contains("cannot find function `nothing_here`"), "{message}");
         let (_directory, mut one) = workspace("fn main() {}");
         let Build::Cargo { binary, .. } = &mut one.build else { unreachable!() };
         "two".clone_into(binary);
-        let message = build(&[one], false).await.unwrap_err().to_string();
+        let message = build(&[one], false, Path::new("")).await.unwrap_err().to_string();
         assert!(message.contains("two"), "{message}");
     }
 
@@ -385,11 +439,36 @@ mod tests {
         let bootstrap = directory.path().join("bootstrap");
         let function = function("F", Build::Prebuilt { bootstrap: bootstrap.clone() });
         let functions = [function];
-        assert!(matches!(build(&functions, false).await, Err(BuildError::NoBootstrap { .. })));
+        assert!(matches!(build(&functions, false, Path::new("")).await, Err(BuildError::NoBootstrap { .. })));
         std::fs::write(&bootstrap, "").unwrap();
-        assert!(matches!(build(&functions, false).await, Err(BuildError::NotExecutable { .. })));
+        assert!(matches!(
+            build(&functions, false, Path::new("")).await,
+            Err(BuildError::NotExecutable { .. })
+        ));
         std::fs::set_permissions(&bootstrap, std::fs::Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(build(&functions, false).await.unwrap()["F"], bootstrap);
+        assert_eq!(build(&functions, false, Path::new("")).await.unwrap()["F"], bootstrap);
+    }
+
+    #[tokio::test]
+    async fn make_is_told_where_the_executable_belongs() {
+        let directory = tempfile::tempdir().unwrap();
+        let makefile = "build-Made:\n\tprintf x > \"$(ARTIFACTS_DIR)/bootstrap\"; chmod +x \"$(ARTIFACTS_DIR)/bootstrap\"\n\
+            build-Broken:\n\techo not today; false\n\
+            build-Empty:\n\ttrue\n";
+        std::fs::write(directory.path().join("Makefile"), makefile).unwrap();
+        let artifacts = directory.path().join("artifacts");
+        let made = async |name: &str| {
+            let make = Build::Make { directory: directory.path().to_owned() };
+            build(&[function(name, make)], false, &artifacts).await
+        };
+        let path = made("Made").await.unwrap()["Made"].clone();
+        assert_eq!(
+            (path.clone(), std::fs::read_to_string(path).unwrap().as_str()),
+            (artifacts.join("Made/bootstrap"), "x")
+        );
+        let message = made("Broken").await.unwrap_err().to_string();
+        assert!(message.contains("function Broken") && message.contains("not today"), "{message}");
+        assert!(matches!(made("Empty").await, Err(BuildError::NoBootstrap { .. })));
     }
 
     #[test]

@@ -26,8 +26,8 @@ use tokio::task::JoinHandle;
 /// The account that everything local belongs to, as emulators commonly have it.
 pub const ACCOUNT: &str = "000000000000";
 pub const REGION: &str = "us-east-1";
-/// The name of the one stack.
-const STACK: &str = "notes";
+/// The name of the one stack. Nothing is derived from the template's own name or place, so that it can be moved.
+const STACK: &str = "local";
 
 /// Why the host does not run. The texts are for people at a terminal.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -85,7 +85,8 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
     let clients = Clients::new(&services.url, REGION, credentials.host().for_sdk())?;
     let mut app = load(&cli, &state, &services.url, &issuer, &api_url)?;
     welcome_the_page(&mut app, address.port());
-    let executables = build::build(&app.functions, cli.release_handlers).await?;
+    let executables =
+        build::build(&app.functions, cli.release_handlers, &data.path.join("artifacts")).await?;
     let provisioned = provision::provision(&app, &clients).await?;
     provisioned.substitute(&mut app);
 
@@ -128,7 +129,6 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
     let (stop_api, api_stopped) = watch::channel(false);
     let server = tokio::spawn(serve(listener, control.clone(), gateway, api_stopped));
 
-    if let Some(path) = &cli.ready_file {
     let ready = Ready {
         api: api_url,
         endpoint: services.url,
@@ -138,6 +138,7 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
         dead_letter_queues: control.app.dead_letter_queues(),
     };
     ready.write(&data.path.join(ready::FILE))?;
+    if let Some(path) = &cli.ready_file {
         ready.write(path)?;
     }
     greeting::print(&control, &data.path, cli.ephemeral);

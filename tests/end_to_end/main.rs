@@ -6,6 +6,7 @@
 mod dead_letters;
 mod durability;
 mod failures;
+mod generic;
 mod identity;
 mod mail;
 mod notes;

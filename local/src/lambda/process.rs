@@ -242,7 +242,7 @@ fn variables(pool: &Pool, id: u64, address: SocketAddr, executable: &Path) -> BT
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("AWS_REGION", options.region.clone()),
         ("AWS_DEFAULT_REGION", options.region.clone()),
-        ("_HANDLER", "bootstrap".to_owned()),
+        ("_HANDLER", pool.function.handler.clone()),
         ("LAMBDA_TASK_ROOT", task_root),
         ("TZ", "UTC".to_owned()),
     ];

@@ -18,6 +18,7 @@ fn fixture(mode: &str, max_environments: usize, limits: Limits) -> Fixture {
     let function = app::Function {
         name: "Subject".into(),
         arn: "arn:aws:lambda:us-east-1:000000000000:function:Subject".into(),
+        handler: "bootstrap".into(),
         memory_megabytes: 256,
         timeout: Duration::from_secs(1),
         environment: BTreeMap::from([("MODE".into(), mode.into()), ("MARK".into(), mark)]),

@@ -274,6 +274,7 @@ impl World {
         let function = Function {
             name: "F".into(),
             arn: "arn:aws:lambda:us-east-1:123456789012:function:F".into(),
+            handler: "bootstrap".into(),
             memory_megabytes: 128,
             timeout: Duration::from_secs(3),
             environment: BTreeMap::new(),

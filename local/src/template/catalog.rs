@@ -126,7 +126,7 @@ pub(super) mod without_effect {
         "VdmOptions",
     ];
     pub(crate) const SECRET: [&str; 5] = ["Description", "KmsKeyId", "Name", "ReplicaRegions", "Tags"];
-    pub(crate) const FUNCTION: [&str; 22] = [
+    pub(crate) const FUNCTION: [&str; 21] = [
         "Architectures",
         "AssumeRolePolicyDocument",
         "AutoPublishAlias",
@@ -138,7 +138,6 @@ pub(super) mod without_effect {
         "EphemeralStorage",
         // The logical id is the name here: two stacks cannot collide.
         "FunctionName",
-        "Handler",
         "KmsKeyArn",
         "LoggingConfig",
         "PermissionsBoundary",

@@ -22,6 +22,7 @@ pub(super) fn function(
     let policies = policies(&mut fields);
     let asynchronous = asynchronous(&mut fields);
     runtime(&mut fields);
+    let handler = fields.text("Handler").unwrap_or_else(|| "bootstrap".to_owned());
     let build = build(&mut fields, metadata, directory);
     fields.unsupported(&[
         ("DeadLetterQueue", "use EventInvokeConfig with DestinationConfig.OnFailure"),
@@ -42,6 +43,7 @@ pub(super) fn function(
     Function {
         name: named.name,
         arn: named.arn,
+        handler,
         memory_megabytes,
         timeout: Duration::from_secs(timeout.into()),
         environment,
@@ -100,8 +102,9 @@ fn build(fields: &mut Fields<'_>, mut metadata: Fields<'_>, directory: &Path) ->
     match metadata.text("BuildMethod") {
         None => Build::Prebuilt { bootstrap: code.join("bootstrap") },
         Some(method) if method == "rust-cargolambda" => cargo(code, metadata),
+        Some(method) if method == "makefile" => Build::Make { directory: code },
         Some(method) => {
-            let message = "is not supported by the laptop cloud: use rust-cargolambda, or build it yourself";
+            let message = "is not supported by the laptop cloud: use rust-cargolambda or makefile, or build it yourself";
             metadata.wrong::<()>("BuildMethod", format_args!("{method} {message}"));
             Build::Prebuilt { bootstrap: code.join("bootstrap") }
         }
