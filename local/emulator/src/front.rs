@@ -225,7 +225,7 @@ async fn ses_v2(e: &Emulator, parts: &Parts, body: &[u8]) -> Response {
 
 /// The newest mails as JSON, for scripts that want to see what was sent.
 fn mailbox(e: &Emulator) -> Response {
-    let mails = e.mailbox().list(100);
+    let mails = e.mailbox().list(100, None);
     let body = serde_json::json!({ "messages": mails });
     wire::respond(200, "application/json", body.to_string())
 }

@@ -85,13 +85,16 @@ pub(super) async fn jwks(State(control): State<Arc<Control>>) -> Json<Value> {
 pub(super) struct ListQuery {
     /// How many at most.
     limit: Option<usize>,
+    /// Only mails that came before the one with this id: the next page begins after the last of this.
+    before: Option<String>,
 }
 
 pub(super) async fn mail_list(
     State(control): State<Arc<Control>>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<Mail>>, Refusal> {
-    Ok(Json(control.embedded()?.mailbox().list(query.limit.unwrap_or(LISTED).min(LISTED))))
+    let limit = query.limit.unwrap_or(LISTED).min(LISTED);
+    Ok(Json(control.embedded()?.mailbox().list(limit, query.before.as_deref())))
 }
 
 pub(super) async fn mail(

@@ -41,14 +41,16 @@ impl Mailbox {
         Self(store)
     }
 
-    /// The newest `limit` mails, newest first.
-    pub fn list(&self, limit: usize) -> Vec<Mail> {
+    /// The newest `limit` mails, newest first; of those that came before the mail with the id `before`, if given.
+    pub fn list(&self, limit: usize, before: Option<&str>) -> Vec<Mail> {
         let store = lock(&self.0);
         let read = || {
-            let mut statement =
-                store.prepare_cached("SELECT mail FROM mails ORDER BY position DESC LIMIT ?1")?;
+            let sql = "SELECT mail FROM mails
+                       WHERE ?2 IS NULL OR position < (SELECT position FROM mails WHERE id = ?2)
+                       ORDER BY position DESC LIMIT ?1";
+            let mut statement = store.prepare_cached(sql)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            statement.query_map([limit], mail)?.collect::<rusqlite::Result<Vec<_>>>()
+            statement.query_map(params![limit, before], mail)?.collect::<rusqlite::Result<Vec<_>>>()
         };
         read().unwrap_or_else(|error| {
             tracing::error!(%error, "the mailbox could not be read");

@@ -73,7 +73,7 @@ fn only_verified_identities_send() {
         fixture.send("me@ok.test", "a@b.test", Some("none")).unwrap_err().code,
         "ConfigurationSetDoesNotExist"
     );
-    let mails = fixture.ses.mailbox.list(10);
+    let mails = fixture.ses.mailbox.list(10, None);
     assert_eq!((mails.len(), mails[0].subject.as_str(), mails[0].text.as_deref()), (1, "s", Some("t")));
     assert_eq!(fixture.ses.mailbox.get(&mails[0].id).as_ref(), Some(&mails[0]));
 }

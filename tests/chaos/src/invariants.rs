@@ -1,0 +1,277 @@
+//! What must hold after a run, each rule a function that tells what breaks it.
+
+use crate::evidence::{Evidence, Mail};
+use crate::model::{Attachment, Model, State, Told};
+use crate::person::Person;
+use crate::poison::marks_in;
+use crate::workload::{Worker, differences};
+use chrono::NaiveDate;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Thumbnails of a picture.
+const SIZES: [u32; 3] = [160, 480, 1280];
+
+/// Every acknowledged write can be read as it was last acknowledged, and lists show exactly what is live.
+pub(crate) async fn every_acknowledged_write_is_readable(worker: &mut Worker) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut live = BTreeSet::new();
+    for (id, note) in &worker.model.notes {
+        let answer = worker.person.get(&format!("/notes/{id}")).await;
+        match (note.is, answer.status.as_u16()) {
+            (State::Purged, 404) => {}
+            (State::Live | State::Trashed, 200) => {
+                let differences = differences(note, &answer.json());
+                if !differences.is_empty() {
+                    wrong.push(format!("/notes/{id}: {differences}"));
+                }
+            }
+            (is, status) => wrong.push(format!("/notes/{id} is {is:?}, and reading it gives {status}")),
+        }
+        if note.is == State::Live {
+            live.insert(id.clone());
+        }
+    }
+    let listed = listed(&mut worker.person).await;
+    wrong.extend(live.difference(&listed).map(|id| format!("note {id} is missing from the list")));
+    wrong
+        .extend(listed.difference(&live).map(|id| format!("note {id} is listed and was never acknowledged")));
+    wrong
+}
+
+async fn listed(person: &mut Person) -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    let mut target = "/notes?limit=100".to_owned();
+    loop {
+        let page = person.get(&target).await.json();
+        let items = page["items"].as_array().into_iter().flatten();
+        ids.extend(items.filter_map(|item| Some(item["id"].as_str()?.to_owned())));
+        let Some(cursor) = page["next_cursor"].as_str() else { return ids };
+        target = format!("/notes?limit=100&cursor={cursor}");
+    }
+}
+
+/// How notifications turned out.
+#[derive(Default)]
+pub(crate) struct Notifications {
+    pub(crate) wrong: Vec<String>,
+    /// Those that must be sent.
+    pub(crate) expected: usize,
+    /// Sent at least once.
+    pub(crate) sent: usize,
+    /// E-mails beyond the first of their job: in the window between SES's acceptance and the record of it.
+    pub(crate) doubled: usize,
+}
+
+/// Every change was told to everyone it names, in one job each; and no job was sent again that was recorded as sent.
+pub(crate) fn every_notification_was_sent_once(told: &BTreeSet<Told>, evidence: &Evidence) -> Notifications {
+    let mut by_change: BTreeMap<Told, BTreeSet<&str>> = BTreeMap::new();
+    let mut by_job: BTreeMap<&str, Vec<&Mail>> = BTreeMap::new();
+    for mail in &evidence.mails {
+        by_job.entry(&mail.message_id).or_default().push(mail);
+        if let Some(change) = change_in(mail) {
+            by_change.entry(change).or_default().insert(&mail.message_id);
+        }
+    }
+    let mut result = Notifications { expected: told.len(), ..Notifications::default() };
+    for change in told {
+        match by_change.get(change).map_or(0, BTreeSet::len) {
+            0 => result.wrong.push(format!("nobody was told: {change:?}")),
+            1 => result.sent += 1,
+            jobs => result.wrong.push(format!("{jobs} jobs for one change: {change:?}")),
+        }
+    }
+    let unexpected = by_change.keys().filter(|change| !told.contains(change));
+    result.wrong.extend(unexpected.map(|change| format!("told without reason: {change:?}")));
+    for (job, mails) in by_job {
+        result.doubled += mails.len() - 1;
+        let recorded = mails.iter().filter(|mail| evidence.recorded.contains(&mail.id)).count();
+        if recorded > 1 {
+            result.wrong.push(format!("job {job} was sent again after it was recorded as sent"));
+        }
+    }
+    result
+}
+
+/// The change that an e-mail tells of, if that is what it is about.
+fn change_in(mail: &Mail) -> Option<Told> {
+    let title = mail.subject.strip_prefix("Note ")?.split_once(": ")?.1.to_owned();
+    let version = mail.text.split_once("(version ")?.1.split_once(')')?.0.parse().ok()?;
+    Some(Told { to: mail.to.clone(), title, version })
+}
+
+/// E-mails go out twice only where the window was hit: an answer of SES was lost, or whoever sent it died.
+pub(crate) fn doubles_have_a_cause(doubled: usize, causes: u64) -> Vec<String> {
+    let is_explained = u64::try_from(doubled).is_ok_and(|doubled| doubled <= causes);
+    if is_explained { Vec::new() } else { vec![format!("{doubled} e-mails doubled, by {causes} causes")] }
+}
+
+/// Every picture is ready with its thumbnails, whatever pretends to be one has failed for a reason, and the buckets hold
+/// the objects of these and nothing else.
+pub(crate) async fn every_picture_has_exactly_its_thumbnails(
+    workers: &mut [Worker],
+    evidence: &Evidence,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let (mut uploads, mut thumbnails) = (BTreeSet::new(), BTreeSet::new());
+    for worker in workers {
+        for (note, id, expected) in attachments(&worker.model) {
+            let answer = worker.person.get(&format!("/notes/{note}/attachments/{id}")).await;
+            let shown = answer.json();
+            if let Some(difference) = difference(expected, answer.status.as_u16(), &shown) {
+                wrong.push(format!("/notes/{note}/attachments/{id} ({expected:?}): {difference}"));
+            }
+            let place = format!("{}/{note}/{id}", segment(&worker.person.subject));
+            if matches!(expected, Attachment::Picture | Attachment::Hostile | Attachment::File) {
+                uploads.insert(format!("uploads/{place}"));
+            }
+            if expected == Attachment::Picture {
+                thumbnails.extend(SIZES.map(|size| format!("thumbnails/{place}/{size}.jpg")));
+            }
+        }
+    }
+    for (expected, found) in [(&uploads, &evidence.uploads), (&thumbnails, &evidence.thumbnails)] {
+        wrong.extend(expected.difference(found).map(|key| format!("{key} is missing")));
+        wrong.extend(found.difference(expected).map(|key| format!("{key} is an orphan")));
+    }
+    wrong
+}
+
+fn attachments(model: &Model) -> Vec<(String, String, Attachment)> {
+    let of_note = |(id, note): (&String, &crate::model::Note)| {
+        let id = id.clone();
+        let all = note.attachments.clone().into_iter();
+        all.map(move |(attachment, is)| (id.clone(), attachment, is)).collect::<Vec<_>>()
+    };
+    model.notes.iter().flat_map(of_note).collect()
+}
+
+fn difference(expected: Attachment, status: u16, shown: &Value) -> Option<String> {
+    let thumbnails = shown["thumbnails"].as_array().map_or(0, Vec::len);
+    let is_right = match expected {
+        Attachment::Picture => shown["status"] == "ready" && thumbnails == SIZES.len(),
+        Attachment::File => shown["status"] == "ready" && thumbnails == 0,
+        Attachment::Hostile => {
+            shown["status"] == "failed" && shown["reason"].as_str().is_some_and(|reason| !reason.is_empty())
+        }
+        // The days that passed were enough for the nightly cleanup.
+        Attachment::Pending | Attachment::Deleted => status == 404,
+    };
+    (!is_right).then(|| format!("{status} {shown}"))
+}
+
+/// An owner in an object's key: base64url without padding.
+fn segment(subject: &str) -> String {
+    use base64::Engine;
+    base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(subject)
+}
+
+/// Activity is what people did, and reports are a recount of it.
+pub(crate) async fn counters_equal_a_recount(workers: &mut [Worker], evidence: &Evidence) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let last_day = evidence.activity.keys().map(|(date, _)| *date).max();
+    for worker in workers {
+        let subject = worker.person.subject.clone();
+        let days: Vec<_> = evidence.activity.iter().filter(|((_, owner), _)| *owner == subject).collect();
+        let mut recount: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((date, _), counts) in days {
+            for (kind, count) in counts {
+                *recount.entry(kind).or_default() += count;
+            }
+            // Of the last day there is no report yet.
+            if Some(*date) != last_day {
+                wrong.extend(report_differs(&mut worker.person, *date, counts).await);
+            }
+        }
+        let mut did = worker.model.counts.clone();
+        did.retain(|_, count| *count > 0);
+        // What the nightly cleanup took away is no one's deed.
+        let expired = expired(&worker.model);
+        if expired > 0 {
+            *did.entry("detached").or_default() += expired;
+        }
+        if recount != did {
+            wrong.push(format!("{subject} did {did:?}, and activity says {recount:?}"));
+        }
+    }
+    wrong
+}
+
+fn expired(model: &Model) -> u64 {
+    attachments(model).iter().filter(|(_, _, is)| *is == Attachment::Pending).count() as u64
+}
+
+async fn report_differs(
+    person: &mut Person,
+    date: NaiveDate,
+    counts: &BTreeMap<String, u64>,
+) -> Option<String> {
+    let report = person.get(&format!("/reports/{date}")).await.json();
+    let shown = &report["counts"];
+    let is_same = |(kind, count): (&String, &Value)| {
+        count.as_u64().unwrap_or_default() == counts.get(kind).copied().unwrap_or_default()
+    };
+    let is_right = shown.as_object().is_some_and(|shown| shown.iter().all(is_same));
+    (!is_right).then(|| format!("{}'s report of {date} says {report}, a recount {counts:?}", person.subject))
+}
+
+/// Each subscriber had one e-mail for each day that was reported on, and the operator too.
+pub(crate) fn every_daily_report_was_mailed(
+    subjects: &[String],
+    days: usize,
+    evidence: &Evidence,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let addresses = subjects.iter().map(|subject| format!("{subject}@example.com"));
+    for address in addresses.chain(["operator@example.com".to_owned()]) {
+        let mails = evidence.mails.iter().filter(|mail| mail.to == address && change_in(mail).is_none());
+        let jobs = mails.map(|mail| &mail.message_id).collect::<BTreeSet<_>>().len();
+        if jobs != days {
+            wrong.push(format!("{address} has {jobs} daily reports of {days}"));
+        }
+    }
+    wrong
+}
+
+/// No message is left anywhere but in the parking queue, and that holds exactly the poison.
+pub(crate) fn only_poison_is_left(poison: &BTreeSet<String>, evidence: &Evidence) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (queue, count) in &evidence.queues {
+        if *count > 0 && !queue.ends_with("ParkingQueue") {
+            wrong.push(format!("{count} messages are left in {queue}"));
+        }
+    }
+    let mut parked = BTreeSet::new();
+    for body in &evidence.parked {
+        let marks: Vec<&str> = marks_in(body).collect();
+        if marks.is_empty() {
+            wrong.push(format!("parked, and no poison: {body}"));
+        }
+        parked.extend(marks.into_iter().map(ToOwned::to_owned));
+    }
+    wrong.extend(poison.difference(&parked).map(|mark| format!("{mark} is not parked")));
+    wrong
+}
+
+/// Every source is at rest.
+pub(crate) fn sources_rest(evidence: &Evidence) -> Vec<String> {
+    evidence.troubled_sources.iter().map(|source| format!("a source is not at rest: {source}")).collect()
+}
+
+/// With nothing going wrong any more, no function fails.
+pub(crate) fn no_function_fails_in_calm(before: &Value, after: &Value) -> Vec<String> {
+    let errors = |functions: &Value| -> BTreeMap<String, u64> {
+        let name = |function: &Value| function["name"].as_str().unwrap_or_default().to_owned();
+        let bad = |function: &Value| {
+            let count = |name: &str| function[name].as_u64().unwrap_or_default();
+            count("errors") + count("timeouts") + count("throttles")
+        };
+        functions.as_array().into_iter().flatten().map(|f| (name(f), bad(f))).collect()
+    };
+    let before = errors(before);
+    let failed = |(name, count): (String, u64)| {
+        let more = count - before.get(&name).copied().unwrap_or_default().min(count);
+        (more > 0).then(|| format!("{name} failed {more} times in calm"))
+    };
+    errors(after).into_iter().filter_map(failed).collect()
+}

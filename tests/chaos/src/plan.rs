@@ -1,0 +1,57 @@
+//! How much chaos.
+
+use std::time::Duration;
+
+/// A run's size and seed. The same plan does the same things in the same order for each person.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    /// Changes to notes that must be acknowledged: creations, patches, deletions, restorations.
+    pub writes: usize,
+    /// Uploads that must be acknowledged.
+    pub uploads: usize,
+    /// People who write at the same time, each one thing after the other.
+    pub people: usize,
+    /// `kill -9` of the host, spread over the run.
+    pub host_kills: usize,
+    /// How often some handler is killed, on average.
+    pub handler_kill_every: Duration,
+    /// An optimised host and handlers.
+    pub release: bool,
+}
+
+impl Plan {
+    /// For the test command: under a minute.
+    pub fn short(seed: u64) -> Self {
+        Self {
+            seed,
+            writes: 300,
+            uploads: 10,
+            people: 4,
+            host_kills: 1,
+            handler_kill_every: Duration::from_millis(1_000),
+            release: false,
+        }
+    }
+
+    /// For the bench: some minutes.
+    pub fn long(seed: u64) -> Self {
+        Self {
+            seed,
+            writes: 10_000,
+            uploads: 200,
+            people: 16,
+            host_kills: 8,
+            handler_kill_every: Duration::from_millis(250),
+            release: true,
+        }
+    }
+
+    /// A sequence of chances for one part of the run, apart from every other part's.
+    pub(crate) fn chances(&self, part: &str) -> fastrand::Rng {
+        let hash = part.bytes().fold(self.seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        fastrand::Rng::with_seed(hash)
+    }
+}
