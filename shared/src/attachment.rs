@@ -62,7 +62,7 @@ pub struct Thumbnail {
 
 /// The body of `POST /notes/{id}/attachments`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object that announces a file")]
 pub struct NewAttachment {
     pub filename: String,
     pub content_type: String,

@@ -6,9 +6,12 @@ pub enum Failure {
     /// Trying again cannot help. It is recorded where the user sees it, or parked.
     #[error("permanent: {0}")]
     Permanent(String),
-    /// A throttle, a timeout, a fault of a service: worth another try.
+    /// A timeout, a fault of a service: worth another try.
     #[error("passing: {0}")]
     Passing(String),
+    /// A service takes no more for now: worth another try too, only later.
+    #[error("throttled: {0}")]
+    Throttled(String),
 }
 
 impl Failure {
@@ -21,6 +24,6 @@ impl Failure {
     }
 
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Passing(_))
+        !matches!(self, Self::Permanent(_))
     }
 }

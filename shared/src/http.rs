@@ -1,6 +1,7 @@
 //! The edge to API Gateway: its events become [`Request`]s, our [`Response`]s become its answers.
 
 use crate::limits;
+use crate::note::{Expected, version_of_etag};
 use crate::owner::Owner;
 use crate::problem::Problem;
 use crate::runtime::{self, Error, LambdaEvent};
@@ -16,6 +17,10 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::time::Instant;
 
+/// The media types of bodies. A patch is also taken as plain JSON, which browsers' forms and many clients send.
+const JSON: &[&str] = &["application/json"];
+const MERGE_PATCH: &[&str] = &["application/merge-patch+json", "application/json"];
+
 /// Who calls, as the authorizer checked it.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -27,8 +32,11 @@ pub struct Caller {
 /// A request, whatever brought it.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// As in the template, e.g. `GET /notes/{id}`.
+    /// As in the template, e.g. `GET /notes/{id}`; `$default` where no route fits.
     pub route: String,
+    pub method: String,
+    /// The path that was asked for.
+    pub target: String,
     pub caller: Option<Caller>,
     /// When the request arrived, by API Gateway's clock.
     pub now: Timestamp,
@@ -62,6 +70,8 @@ impl Request {
         };
         Ok(Self {
             route: event.route_key.unwrap_or_default(),
+            method: context.http.method.to_string(),
+            target: event.raw_path.unwrap_or_default(),
             caller,
             now: Timestamp::from_millis(context.time_epoch),
             id: context.request_id.unwrap_or_default(),
@@ -102,41 +112,55 @@ impl Request {
         validate::flag(name, self.query(name))
     }
 
+    /// A header's text. API Gateway hands headers over as JSON, so that whatever was sent is UTF-8 here.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+        self.headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
     }
 
     /// The body as JSON of the wanted shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        self.body_of(JSON)
+    }
+
+    /// The body as a JSON merge patch (RFC 7396) of the wanted shape.
+    pub fn merge_patch<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        self.body_of(MERGE_PATCH)
+    }
+
+    fn body_of<T: DeserializeOwned>(&self, taken: &'static [&'static str]) -> Result<T, Problem> {
         if self.body.len() > limits::REQUEST_BYTES {
             return Err(Problem::TooLarge);
         }
         let media_type = self.header("content-type").unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if media_type != "application/json" && !media_type.ends_with("+json") {
-            return Err(Problem::UnsupportedMediaType);
+        if !taken.contains(&media_type.as_str()) {
+            return Err(Problem::UnsupportedMediaType(taken));
         }
         // serde_json's message names the field and the place, and nothing of ours.
         serde_json::from_slice(&self.body).map_err(|error| Problem::MalformedBody(error.to_string()))
     }
 
-    /// Whether `If-Match` is absent or holds `etag`.
-    pub fn if_match_holds(&self, etag: &str) -> bool {
-        self.header("if-match").is_none_or(|value| matches_etag(value, etag, false))
+    /// What `If-Match` (RFC 9110, 13.1.1) asks for. Tags that are weak or none of ours are met by no version.
+    pub fn expected_version(&self) -> Result<Expected, Invalid> {
+        let Some(list) = self.header("if-match").filter(|list| list.trim() != "*") else {
+            return Ok(Expected::Any);
+        };
+        let versions: Vec<u64> = list.split(',').filter_map(|tag| version_of_etag(tag.trim())).collect();
+        if versions.len() > limits::ENTITY_TAGS {
+            return Err(Invalid::new("If-Match", format!("must have at most {} tags", limits::ENTITY_TAGS)));
+        }
+        Ok(Expected::OneOf(versions))
     }
 
-    /// Whether `If-None-Match` holds `etag`, so that the caller has what it asks for.
+    /// Whether `If-None-Match` (RFC 9110, 13.1.2) names `etag`, so that the caller has what it asks for.
     pub fn has_current(&self, etag: &str) -> bool {
-        self.header("if-none-match").is_some_and(|value| matches_etag(value, etag, true))
+        self.header("if-none-match").is_some_and(|list| {
+            // Comparison is weak here.
+            list.split(',')
+                .map(str::trim)
+                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+        })
     }
-}
-
-/// Whether a list of entity tags (RFC 9110, 8.8.3) names `etag`; weak tags count only where comparison is weak.
-fn matches_etag(list: &str, etag: &str, weak: bool) -> bool {
-    list.split(',').map(str::trim).any(|tag| {
-        let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
-        tag == "*" || tag == etag
-    })
 }
 
 /// An answer.
@@ -173,12 +197,14 @@ impl Response {
     }
 
     fn problem(problem: &Problem) -> Self {
-        let mut response =
+        let response =
             Self::text(problem.status(), "application/problem+json", problem.document().to_string());
-        if matches!(problem, Problem::Unavailable(_)) {
-            response = response.with(header::RETRY_AFTER, "1");
+        match problem {
+            Problem::Unavailable(_) | Problem::TooManyRequests(_) => response.with(header::RETRY_AFTER, "1"),
+            Problem::MethodNotAllowed(allowed) => response.with(header::ALLOW, allowed),
+            Problem::UnsupportedMediaType(taken) => response.with(header::ACCEPT, &taken.join(", ")),
+            _ => response,
         }
-        response
     }
 
     fn into_event(mut self) -> ApiGatewayV2httpResponse {
@@ -246,12 +272,48 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::HttpEvent;
+    use proptest::prelude::*;
+
+    /// What the request with this header makes of it.
+    fn with_header<T: Clone + 'static>(name: &str, value: &str, read: impl Fn(&Request) -> T) -> T {
+        read(&HttpEvent::of("hello").header(name, value).into_request())
+    }
+
+    fn expected(if_match: &str) -> Result<Expected, Invalid> {
+        with_header("if-match", if_match, Request::expected_version)
+    }
 
     #[test]
-    fn entity_tags_are_compared_as_the_standard_says() {
-        assert!(matches_etag("\"1\", \"2\"", "\"2\"", false));
-        assert!(matches_etag("*", "\"2\"", false));
-        assert!(!matches_etag("W/\"2\"", "\"2\"", false));
-        assert!(matches_etag("W/\"2\"", "\"2\"", true));
+    fn if_match_asks_for_versions_and_compares_strongly() {
+        assert_eq!(expected("*"), Ok(Expected::Any));
+        assert_eq!(expected("\"1\", \"2-7\""), Ok(Expected::OneOf(vec![1, 2])));
+        for met_by_none in ["W/\"2\"", "", "\"x\"", "2", "\"1", "é"] {
+            assert_eq!(expected(met_by_none), Ok(Expected::OneOf(Vec::new())), "{met_by_none}");
+        }
+        let many = |count: usize| vec!["\"1\""; count].join(",");
+        assert!(expected(&many(limits::ENTITY_TAGS)).is_ok());
+        assert_eq!(expected(&many(limits::ENTITY_TAGS + 1)).unwrap_err().field, "If-Match");
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly() {
+        for (list, has) in [("\"1\", W/\"2\"", true), ("*", true), ("\"2-1\"", false), ("2", false)] {
+            assert_eq!(
+                with_header("if-none-match", list, |request| request.has_current("\"2\"")),
+                has,
+                "{list}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_a_reader_panic(value in "[ -~\u{e0}-\u{ff}]{0,60}|[\"0-9,W/ -]{0,40}") {
+            let _ = expected(&value);
+            with_header("if-none-match", &value, |request| request.has_current("\"2\""));
+            let body = HttpEvent::of("save-note").header("content-type", &value).into_request();
+            prop_assert!(body.json::<serde_json::Value>().is_err());
+        }
     }
 }

@@ -17,7 +17,7 @@ pub mod attachment;
 pub mod dynamodb;
 pub mod email;
 pub mod failure;
-#[cfg(feature = "fake")]
+#[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod http;
 pub mod limits;
@@ -28,7 +28,7 @@ pub mod problem;
 pub mod report;
 pub mod runtime;
 pub mod s3;
-#[cfg(feature = "fake")]
+#[cfg(any(test, feature = "fake"))]
 pub mod sample;
 pub mod schedule;
 pub mod ses;

@@ -23,6 +23,10 @@ pub const REQUEST_BYTES: usize = 512 * 1024;
 pub const IDEMPOTENCY_KEY_CHARACTERS: usize = 255;
 /// How long an `Idempotency-Key` is remembered.
 pub const IDEMPOTENCY_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Entity tags of one `If-Match`.
+pub const ENTITY_TAGS: usize = 20;
+/// Characters of a problem's `detail` that quotes the caller.
+pub const PROBLEM_DETAIL_CHARACTERS: usize = 300;
 /// Bytes of a token's subject: it becomes part of object keys.
 pub const OWNER_BYTES: usize = 128;
 

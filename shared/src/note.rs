@@ -37,6 +37,25 @@ impl fmt::Display for Id {
     }
 }
 
+/// Which version of a note a change is meant for: what `If-Match` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Expected {
+    /// Whichever is there.
+    #[default]
+    Any,
+    /// One of these. None at all is possible, and is never met: tags that are none of ours.
+    OneOf(Vec<u64>),
+}
+
+impl Expected {
+    pub fn is_met_by(&self, note: &Note) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(versions) => versions.contains(&note.version),
+        }
+    }
+}
+
 /// A note as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -78,7 +97,7 @@ pub struct Summary {
 
 /// What a caller may set: the body of `POST /notes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a note's fields")]
 pub struct Content {
     pub title: String,
     #[serde(default)]
@@ -91,7 +110,7 @@ pub struct Content {
 
 /// A JSON merge patch (RFC 7396) over [`Content`]: absent fields stay, `null` takes a field back to its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a note's fields")]
 pub struct Patch {
     #[serde(default, deserialize_with = "present")]
     pub title: Option<Option<String>>,
@@ -101,6 +120,30 @@ pub struct Patch {
     pub tags: Option<Option<Vec<String>>>,
     #[serde(default, deserialize_with = "present")]
     pub notify: Option<Option<Vec<String>>>,
+}
+
+/// The fields of a note that a change sets, checked; the others stay. Fields are independent of one another, so that a
+/// change needs to know nothing of the note it is made to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub title: Option<String>,
+    pub body: Option<String>,
+    pub tags: Option<Vec<String>>,
+    pub notify: Option<Vec<String>>,
+}
+
+impl Changes {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<Content> for Changes {
+    /// Sets every field.
+    fn from(content: Content) -> Self {
+        let Content { title, body, tags, notify } = content;
+        Self { title: Some(title), body: Some(body), tags: Some(tags), notify: Some(notify) }
+    }
 }
 
 /// Tells a field that is `null` (`Some(None)`) from one that is absent (`None`).
@@ -116,25 +159,19 @@ impl Content {
     /// Checks every field and brings it into the form that is stored; reports all that is wrong at once.
     pub fn checked(self) -> Result<Self, Vec<Invalid>> {
         let mut wrong = Vec::new();
-        let title = keep(validate::line("title", &self.title, limits::TITLE_CHARACTERS), &mut wrong);
-        if self.body.len() > limits::BODY_BYTES {
-            wrong.push(Invalid::new("body", format!("must have at most {} bytes", limits::BODY_BYTES)));
-        }
-        let tags = list("tags", &self.tags, limits::TAGS, &mut wrong, |field, tag| {
-            validate::line(field, tag, limits::TAG_CHARACTERS)
-        });
-        let notify =
-            list("notify", &self.notify, limits::NOTIFY_ADDRESSES, &mut wrong, validate::email_address);
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
-        Ok(Self { title: title.unwrap_or_default(), body: self.body, tags, notify })
+        let content = Self {
+            title: title(&self.title, &mut wrong),
+            body: body(self.body, &mut wrong),
+            tags: tags(&self.tags, &mut wrong),
+            notify: notify(&self.notify, &mut wrong),
+        };
+        if wrong.is_empty() { Ok(content) } else { Err(wrong) }
     }
 
-    /// A new note with this content.
-    pub fn into_note(self, now: Timestamp) -> Note {
+    /// The note that this content makes, created at `now`.
+    pub fn into_note(self, id: Id, now: Timestamp) -> Note {
         Note {
-            id: Id::new(now),
+            id,
             title: self.title,
             body: self.body,
             tags: self.tags,
@@ -146,6 +183,40 @@ impl Content {
             attachments: 0,
         }
     }
+}
+
+impl Patch {
+    /// Checks the fields that are there, like [`Content::checked`]. A title cannot be taken away, so `null` leaves it
+    /// empty for the check to refuse.
+    pub fn checked(self) -> Result<Changes, Vec<Invalid>> {
+        let mut wrong = Vec::new();
+        let changes = Changes {
+            title: self.title.map(|text| title(&text.unwrap_or_default(), &mut wrong)),
+            body: self.body.map(|text| body(text.unwrap_or_default(), &mut wrong)),
+            tags: self.tags.map(|list| tags(&list.unwrap_or_default(), &mut wrong)),
+            notify: self.notify.map(|list| notify(&list.unwrap_or_default(), &mut wrong)),
+        };
+        if wrong.is_empty() { Ok(changes) } else { Err(wrong) }
+    }
+}
+
+fn title(text: &str, wrong: &mut Vec<Invalid>) -> String {
+    keep(validate::line("title", text, limits::TITLE_CHARACTERS), wrong).unwrap_or_default()
+}
+
+fn body(text: String, wrong: &mut Vec<Invalid>) -> String {
+    if text.len() > limits::BODY_BYTES {
+        wrong.push(Invalid::new("body", format!("must have at most {} bytes", limits::BODY_BYTES)));
+    }
+    text
+}
+
+fn tags(values: &[String], wrong: &mut Vec<Invalid>) -> Vec<String> {
+    list("tags", values, limits::TAGS, wrong, |field, tag| validate::line(field, tag, limits::TAG_CHARACTERS))
+}
+
+fn notify(values: &[String], wrong: &mut Vec<Invalid>) -> Vec<String> {
+    list("notify", values, limits::NOTIFY_ADDRESSES, wrong, validate::email_address)
 }
 
 fn keep<T>(result: Result<T, Invalid>, wrong: &mut Vec<Invalid>) -> Option<T> {
@@ -176,41 +247,28 @@ fn list(
 }
 
 impl Note {
-    /// The content that a patch leaves, not yet checked. A title cannot be taken away, so `null` leaves it empty for
-    /// the check to refuse.
-    pub fn patched(&self, patch: Patch) -> Content {
-        fn choose<T: Clone + Default>(patch: Option<Option<T>>, present: &T) -> T {
-            patch.map_or_else(|| present.clone(), Option::unwrap_or_default)
-        }
-        Content {
-            title: choose(patch.title, &self.title),
-            body: choose(patch.body, &self.body),
-            tags: choose(patch.tags, &self.tags),
-            notify: choose(patch.notify, &self.notify),
-        }
-    }
-
-    /// The note with other content, one version on.
-    pub fn with_content(&self, content: Content, now: Timestamp) -> Self {
-        Self {
-            title: content.title,
-            body: content.body,
-            tags: content.tags,
-            notify: content.notify,
-            version: self.version + 1,
-            updated_at: now,
-            ..self.clone()
-        }
-    }
-
-    /// The value of the `ETag` header.
+    /// The value of the `ETag` header: the version, and how many attachments there are, which come and go without
+    /// making a version.
     pub fn etag(&self) -> String {
-        format!("\"{}\"", self.version)
+        match self.attachments {
+            0 => format!("\"{}\"", self.version),
+            count => format!("\"{}-{count}\"", self.version),
+        }
     }
 
     pub fn is_trashed(&self) -> bool {
         self.deleted_at.is_some()
     }
+}
+
+/// The version in an entity tag of [`Note::etag`]'s making; `None` for any other.
+pub fn version_of_etag(tag: &str) -> Option<u64> {
+    let tag = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let (version, attachments) = tag.split_once('-').unwrap_or((tag, "0"));
+    // `parse` takes a plus sign, which we never write.
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;
+    number(attachments)?;
+    number(version)
 }
 
 /// The start of a body as one line, for lists and e-mails.
@@ -266,16 +324,42 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_keeps_what_it_does_not_name_and_null_resets() {
-        let note = Content { body: "text".into(), ..content() }
+    fn a_patch_sets_what_it_names_and_null_resets() {
+        let patch = |json: &str| serde_json::from_str::<Patch>(json).unwrap().checked();
+        let changes = patch(r#"{"tags":null,"title":" New "}"#).unwrap();
+        assert_eq!(
+            changes,
+            Changes { title: Some("New".into()), tags: Some(Vec::new()), ..Changes::default() }
+        );
+        assert!(patch("{}").unwrap().is_empty());
+        assert_eq!(patch(r#"{"title":null}"#).unwrap_err()[0].field, "title");
+        assert_eq!(patch(r#"{"tags":["ok",""],"notify":["x"]}"#).unwrap_err().len(), 2);
+    }
+
+    #[test]
+    fn an_entity_tag_leads_back_to_its_version_and_others_to_none() {
+        let mut note = content()
             .checked()
             .unwrap()
-            .into_note(Timestamp::from_millis(0));
-        let patch: Patch = serde_json::from_str(r#"{"tags":null,"title":"New"}"#).unwrap();
-        let patched = note.patched(patch);
-        assert_eq!((patched.title.as_str(), patched.body.as_str(), patched.tags.len()), ("New", "text", 0));
-        let no_title: Patch = serde_json::from_str(r#"{"title":null}"#).unwrap();
-        assert_eq!(note.patched(no_title).checked().unwrap_err()[0].field, "title");
+            .into_note(Id::new(Timestamp::from_millis(0)), Timestamp::from_millis(0));
+        for (version, attachments) in [(1, 0), (7, 3), (u64::MAX, 20)] {
+            (note.version, note.attachments) = (version, attachments);
+            assert_eq!(version_of_etag(&note.etag()), Some(version));
+        }
+        for other in [
+            "",
+            "1",
+            "\"\"",
+            "\"+1\"",
+            "\"1-\"",
+            "\"-1\"",
+            "\"1-x\"",
+            "\"1-2-3\"",
+            "W/\"1\"",
+            "\"99999999999999999999\"",
+        ] {
+            assert_eq!(version_of_etag(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! internals.
 
 use crate::failure::Failure;
+use crate::limits;
 use crate::validate::Invalid;
 use serde_json::{Value, json};
 
@@ -24,8 +25,14 @@ pub enum Problem {
     PreconditionFailed,
     #[error("the body is too large")]
     TooLarge,
+    /// With the media types that are taken instead.
     #[error("the body's media type is not taken")]
-    UnsupportedMediaType,
+    UnsupportedMediaType(&'static [&'static str]),
+    /// With the methods that are, as `Allow` lists them.
+    #[error("the path does not take this method")]
+    MethodNotAllowed(String),
+    #[error("more than the tables take of this caller for now: {0}")]
+    TooManyRequests(String),
     #[error("a service behind the API failed: {0}")]
     Unavailable(String),
     #[error("a fault of ours: {0}")]
@@ -50,7 +57,11 @@ impl Problem {
             }
             Self::PreconditionFailed => (412, "precondition-failed", "It was changed in the meantime"),
             Self::TooLarge => (413, "too-large", "The body is too large"),
-            Self::UnsupportedMediaType => (415, "unsupported-media-type", "The body must be JSON"),
+            Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "The body must be JSON"),
+            Self::MethodNotAllowed(_) => (405, "method-not-allowed", "The path does not take this method"),
+            Self::TooManyRequests(_) => {
+                (429, "too-many-requests", "Too much at a time; try again in a moment")
+            }
             Self::Unavailable(_) => (503, "unavailable", "Try again in a moment"),
             Self::Internal(_) => (500, "internal", "Something went wrong on our side"),
         }
@@ -65,7 +76,10 @@ impl Problem {
         let (status, kind, title) = self.parts();
         let mut document = json!({ "type": format!("/problems/{kind}"), "title": title, "status": status });
         match self {
-            Self::MalformedBody(detail) => document["detail"] = json!(detail),
+            Self::MalformedBody(detail) => document["detail"] = json!(bounded(detail)),
+            Self::UnsupportedMediaType(taken) => {
+                document["detail"] = json!(format!("send {}", taken.join(" or ")))
+            }
             Self::Conflict(detail) => document["detail"] = json!(detail),
             Self::InvalidFields(fields) => {
                 document["errors"] = json!(fields);
@@ -80,6 +94,14 @@ impl Problem {
     /// Whether the fault is ours; these are logged as errors.
     pub fn is_ours(&self) -> bool {
         self.status() >= 500
+    }
+}
+
+/// What a parser says of a body may quote as much of it as there is.
+fn bounded(detail: &str) -> String {
+    match detail.char_indices().nth(limits::PROBLEM_DETAIL_CHARACTERS) {
+        None => detail.to_owned(),
+        Some((end, _)) => format!("{}…", &detail[..end]),
     }
 }
 
@@ -98,6 +120,7 @@ impl From<Invalid> for Problem {
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
+            Failure::Throttled(reason) => Self::TooManyRequests(reason),
             Failure::Passing(reason) => Self::Unavailable(reason),
             Failure::Permanent(reason) => Self::Internal(reason),
         }
@@ -110,9 +133,19 @@ mod tests {
 
     #[test]
     fn internals_never_reach_the_caller() {
-        for problem in [Problem::Internal("secret".into()), Problem::Unavailable("secret".into())] {
+        let secret = || "secret".to_owned();
+        for problem in
+            [Problem::Internal(secret()), Problem::Unavailable(secret()), Problem::TooManyRequests(secret())]
+        {
             assert!(!problem.document().to_string().contains("secret"));
         }
+    }
+
+    #[test]
+    fn a_quoted_body_is_cut() {
+        let document = Problem::MalformedBody("é".repeat(1000)).document();
+        let detail = document["detail"].as_str().unwrap();
+        assert_eq!(detail.chars().count(), limits::PROBLEM_DETAIL_CHARACTERS + 1);
     }
 
     #[test]

@@ -50,6 +50,16 @@ impl HttpEvent {
         self
     }
 
+    /// The same caller with a method and a path that no route takes.
+    pub fn unrouted(mut self, method: &str, path: &str) -> Self {
+        self.0["routeKey"] = json!("$default");
+        self.0["requestContext"]["routeKey"] = json!("$default");
+        self.0["rawPath"] = json!(path);
+        self.0["requestContext"]["http"]["method"] = json!(method);
+        self.0["requestContext"]["http"]["path"] = json!(path);
+        self
+    }
+
     /// Another query, as it stands after the question mark.
     pub fn query(mut self, raw: &str) -> Self {
         self.0["rawQueryString"] = json!(raw);
@@ -83,6 +93,15 @@ impl HttpEvent {
         self.0["body"] = json!(body);
         self.0["isBase64Encoded"] = json!(false);
         self
+    }
+
+    /// The request that a handler makes of it.
+    ///
+    /// # Panics
+    /// When this is no event, or none that a request can be made of.
+    pub fn into_request(self) -> Request {
+        let event = serde_json::from_value(self.0).unwrap_or_else(|error| panic!("no HTTP event: {error}"));
+        Request::from_event(event).unwrap_or_else(|problem| panic!("no request: {problem}"))
     }
 
     /// What `work` answers, by way of the edge that a deployed handler has.

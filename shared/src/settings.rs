@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The body of `GET` and `PUT /settings`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with settings")]
 pub struct Settings {
     /// Where the owner's own e-mail goes.
     #[serde(default)]

@@ -1,6 +1,6 @@
-use shared::dynamodb::Store;
+use shared::dynamodb::{Changed, Edit, Store};
 use shared::http::{Caller, Request, Response};
-use shared::note::{Id, Note};
+use shared::note::Id;
 use shared::problem::Problem;
 
 /// The handler and what it needs.
@@ -24,39 +24,23 @@ impl DeleteNote {
         let caller = request.caller()?;
         let id = request.id_in_path("id")?;
         let is_permanent = request.flag("permanent")?;
-        if request.header("if-match").is_some() {
-            self.trash_as_seen(request, caller, id).await?;
-        } else {
-            self.trash(request, caller, id).await?;
-        }
+        self.trash(request, caller, id).await?;
         if is_permanent {
             self.purge(caller, id).await?;
         }
         Ok(Response::empty(204))
     }
 
-    /// One write; only where it found nothing to do, a read that tells why.
     async fn trash(&self, request: &Request, caller: &Caller, id: Id) -> Result<(), Problem> {
-        let changed_by = caller.email.as_deref();
-        if self.store.trash_note(&caller.owner, id, None, request.now, changed_by).await?.is_none() {
-            self.present(caller, id).await?;
+        let expected = request.expected_version()?;
+        let edit = Edit { now: request.now, by: caller.email.as_deref(), request_id: &request.id };
+        match self.store.trash_note(&caller.owner, id, &expected, edit).await? {
+            Changed::Done(_) => Ok(()),
+            Changed::Refused(None) => Err(Problem::NotFound),
+            Changed::Refused(Some(note)) if !expected.is_met_by(&note) => Err(Problem::PreconditionFailed),
+            // It is in the trash already.
+            Changed::Refused(Some(_)) => Ok(()),
         }
-        Ok(())
-    }
-
-    /// Trashes the note only in the version that the caller has seen.
-    async fn trash_as_seen(&self, request: &Request, caller: &Caller, id: Id) -> Result<(), Problem> {
-        let note = self.present(caller, id).await?;
-        if !request.if_match_holds(&note.etag()) {
-            return Err(Problem::PreconditionFailed);
-        }
-        if note.is_trashed() {
-            return Ok(());
-        }
-        let changed_by = caller.email.as_deref();
-        let trashed =
-            self.store.trash_note(&caller.owner, id, Some(note.version), request.now, changed_by).await?;
-        trashed.map(drop).ok_or(Problem::PreconditionFailed)
     }
 
     async fn purge(&self, caller: &Caller, id: Id) -> Result<(), Problem> {
@@ -68,9 +52,5 @@ impl DeleteNote {
             None => Ok(()),
             Some(_) => Err(Problem::Conflict("the note was restored meanwhile")),
         }
-    }
-
-    async fn present(&self, caller: &Caller, id: Id) -> Result<Note, Problem> {
-        self.store.note(&caller.owner, id).await?.ok_or(Problem::NotFound)
     }
 }

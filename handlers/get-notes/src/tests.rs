@@ -114,11 +114,14 @@ async fn a_search_ignores_case_and_wants_every_word() {
 async fn a_note_comes_with_its_etag_and_need_not_come_twice() {
     let stored = || FakeAws::with([("GetItem", Answer::json(json!({ "Item": note(ID, "Harbour trip") })))]);
     let answered = answer(&stored(), one()).await;
-    assert_eq!((answered.status, answered.header("etag")), (200, Some("\"3\"")));
+    assert_eq!((answered.status, answered.header("etag")), (200, Some("\"3-1\"")));
     insta::assert_json_snapshot!(answered.json());
 
-    let answered = answer(&stored(), one().header("if-none-match", "W/\"3\"")).await;
-    assert_eq!((answered.status, answered.header("etag"), answered.body.as_str()), (304, Some("\"3\""), ""));
+    let answered = answer(&stored(), one().header("if-none-match", "W/\"3-1\"")).await;
+    assert_eq!(
+        (answered.status, answered.header("etag"), answered.body.as_str()),
+        (304, Some("\"3-1\""), "")
+    );
     let answered = answer(&stored(), one().header("if-none-match", "\"2\"")).await;
     assert_eq!(answered.status, 200);
 }
@@ -133,8 +136,40 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_throttled_table_means_try_again() {
-    let aws = FakeAws::with([("GetItem", Answer::error("ProvisionedThroughputExceededException"))]);
-    let answered = answer(&aws, one()).await;
-    assert_eq!((answered.status, answered.header("retry-after")), (503, Some("1")));
+async fn a_throttled_or_broken_table_means_try_again() {
+    for (error, status) in [
+        ("ProvisionedThroughputExceededException", 429),
+        ("ThrottlingException", 429),
+        ("InternalServerError", 503),
+    ] {
+        let answered = answer(&FakeAws::with([("GetItem", Answer::error(error))]), one()).await;
+        assert_eq!((answered.status, answered.header("retry-after")), (status, Some("1")), "{error}");
+        assert!(!answered.body.contains(error));
+    }
+}
+
+#[tokio::test]
+async fn an_etag_knows_of_attachments() {
+    let stored = |count: u32| {
+        let mut note = note(ID, "Harbour trip");
+        note["attachments"] = json!({ "N": count.to_string() });
+        FakeAws::with([("GetItem", Answer::json(json!({ "Item": note })))])
+    };
+    assert_eq!(answer(&stored(0), one()).await.header("etag"), Some("\"3\""));
+    let answered = answer(&stored(2), one().header("if-none-match", "\"3\"")).await;
+    assert_eq!((answered.status, answered.header("etag")), (200, Some("\"3-2\"")));
+    assert_eq!(answer(&stored(2), one().header("if-none-match", "\"3-2\"")).await.status, 304);
+}
+
+#[tokio::test]
+async fn a_cursor_outlives_the_rotation_of_keys_and_not_their_removal() {
+    let with_keys = async |keys: &str, aws: &FakeAws, query: &str| {
+        let handler = GetNotes::new(aws.store(), SigningKeys::parse(keys).unwrap());
+        list(query).answer(async |request| handler.answer(request).await).await
+    };
+    let first = FakeAws::with([found(&[note(ID, "Harbour trip")], Some(ID))]);
+    let page = with_keys("old", &first, "limit=1").await.json();
+    let query = format!("cursor={}", page["next_cursor"].as_str().unwrap());
+    assert_eq!(with_keys("new,old", &FakeAws::default(), &query).await.status, 200);
+    assert_eq!(with_keys("new", &FakeAws::default(), &query).await.wrong_fields(), ["cursor"]);
 }

@@ -48,11 +48,11 @@ fn routes_of_template() -> BTreeMap<String, Route> {
         let events = function["Properties"]["Events"].as_object().cloned().unwrap_or_default();
         for event in events.values().filter(|event| event["Type"] == "HttpApi") {
             let properties = &event["Properties"];
-            let name = format!(
-                "{} {}",
-                properties["Method"].as_str().unwrap(),
-                properties["Path"].as_str().unwrap()
-            );
+            let name = match (properties["Method"].as_str(), properties["Path"].as_str()) {
+                (Some(method), Some(path)) => format!("{method} {path}"),
+                (None, None) => "$default".to_owned(),
+                half => panic!("{half:?} is no route"),
+            };
             let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap().to_owned();
             routes.insert(name, Route { binary, is_open: properties["Auth"]["Authorizer"] == "NONE" });
         }
@@ -78,8 +78,10 @@ fn routes_of_contract() -> BTreeMap<String, bool> {
 
 #[test]
 fn contract_and_template_have_the_same_routes_open_to_the_same_callers() {
-    let template: BTreeMap<_, _> =
+    let mut template: BTreeMap<_, _> =
         routes_of_template().into_iter().map(|(name, route)| (name, route.is_open)).collect();
+    // What no route takes is none of the contract's paths.
+    assert_eq!(template.remove("$default"), Some(true));
     assert!(template.len() > 10);
     assert_eq!(routes_of_contract(), template);
 }
@@ -144,12 +146,14 @@ fn the_contract_knows_every_problem_type() {
         Problem::MalformedBody(String::new()),
         Problem::Unauthorized,
         Problem::NotFound,
+        Problem::MethodNotAllowed(String::new()),
         Problem::Conflict(""),
         Problem::PreconditionFailed,
         Problem::TooLarge,
-        Problem::UnsupportedMediaType,
+        Problem::UnsupportedMediaType(&[]),
         Problem::InvalidFields(Vec::new()),
         Problem::IdempotencyKeyReused,
+        Problem::TooManyRequests(String::new()),
         Problem::Internal(String::new()),
         Problem::Unavailable(String::new()),
     ];

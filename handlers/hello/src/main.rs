@@ -1,9 +1,10 @@
-//! Greets and hands out the contract.
+//! Greets, hands out the contract, and answers what no route takes.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
 mod contract_tests;
 mod hello;
+mod methods;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,6 @@ use shared::runtime::{self, Error};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     runtime::start_logging();
-    let handler = Hello;
+    let handler = Hello::new();
     shared::http::run(async |request: &_| handler.answer(request).await).await
 }

@@ -1,10 +1,10 @@
 use crate::hello::Hello;
 use serde_json::json;
-use shared::problem::Problem;
 use shared::sample::{Answered, HttpEvent};
 
 async fn answer(event: HttpEvent) -> Answered {
-    event.answer(async |request| Hello.answer(request).await).await
+    let handler = Hello::new();
+    event.answer(async |request| handler.answer(request).await).await
 }
 
 #[tokio::test]
@@ -48,7 +48,21 @@ async fn the_contract_is_served_as_json() {
 }
 
 #[tokio::test]
-async fn any_other_route_is_not_found() {
-    let answered = answer(HttpEvent::of("hello").route("GET /nothing", &[])).await;
-    assert_eq!((i64::from(Problem::NotFound.status()), answered.status), (404, 404));
+async fn a_path_that_is_none_is_not_found_and_a_wrong_method_is_told_the_right_ones() {
+    let unknown = |method: &str, path: &str| HttpEvent::of("hello").unrouted(method, path);
+    for path in ["/", "/nothing", "/notes/", "/notes/1/2", "/HELLO", "/<script>"] {
+        let answered = answer(unknown("GET", path)).await;
+        assert_eq!((answered.status, answered.header("allow")), (404, None), "{path}");
+        assert!(!answered.body.contains("script"));
+    }
+    for (method, path, allowed) in [
+        ("DELETE", "/notes", "GET, POST"),
+        ("PUT", "/notes/1", "GET, PATCH, DELETE"),
+        ("HEAD", "/hello", "GET"),
+        ("BREW", "/settings", "GET, PUT"),
+    ] {
+        let answered = answer(unknown(method, path)).await;
+        assert_eq!((answered.status, answered.header("allow")), (405, Some(allowed)), "{method} {path}");
+        assert_eq!(answered.json()["type"], "/problems/method-not-allowed");
+    }
 }

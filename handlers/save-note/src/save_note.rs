@@ -1,12 +1,9 @@
 use sha2::{Digest, Sha256};
-use shared::dynamodb::{Created, Replay, Store};
-use shared::http::{Request, Response};
+use shared::dynamodb::{Changed, Created, Edit, Replay, Store};
+use shared::http::{Caller, Request, Response};
 use shared::limits;
-use shared::note::{Content, Note, Patch};
+use shared::note::{Content, Id, Note, Patch};
 use shared::problem::Problem;
-
-/// Times that a change without `If-Match` is tried again when another one came between.
-const CHANGE_ATTEMPTS: usize = 3;
 
 /// The handler and what it needs.
 pub(crate) struct SaveNote {
@@ -29,12 +26,13 @@ impl SaveNote {
 
     async fn create(&self, request: &Request) -> Result<Response, Problem> {
         let caller = request.caller()?;
-        let note = request.json::<Content>()?.checked()?.into_note(request.now);
-        let replay = replay(request)?;
-        let changed_by = caller.email.as_deref();
-        let note = match self.store.create_note(&caller.owner, &note, changed_by, replay.as_ref()).await? {
+        let content = request.json::<Content>()?.checked()?;
+        let replay = replay(request, &content)?;
+        let note = content.clone().into_note(Id::new(request.now), request.now);
+        let created = self.store.create_note(&caller.owner, &note, edit(request, caller), replay.as_ref());
+        let note = match created.await? {
             Created::Now => note,
-            Created::Before(first) => *first,
+            Created::Before { id, at } => content.into_note(id, at),
             Created::KeyReused => return Err(Problem::IdempotencyKeyReused),
         };
         Ok(with_note(201, &note)?.with(http::header::LOCATION, &format!("/notes/{}", note.id)))
@@ -43,52 +41,59 @@ impl SaveNote {
     async fn change(&self, request: &Request) -> Result<Response, Problem> {
         let caller = request.caller()?;
         let id = request.id_in_path("id")?;
-        let patch: Patch = request.json()?;
-        for _ in 0..CHANGE_ATTEMPTS {
-            let present = self.store.note(&caller.owner, id).await?.ok_or(Problem::NotFound)?;
-            if !request.if_match_holds(&present.etag()) {
-                return Err(Problem::PreconditionFailed);
+        let changes = request.merge_patch::<Patch>()?.checked()?;
+        let expected = request.expected_version()?;
+        let changed = if changes.is_empty() {
+            Changed::Refused(self.store.note(&caller.owner, id).await?.map(Box::new))
+        } else {
+            self.store.change_note(&caller.owner, id, &changes, &expected, edit(request, caller)).await?
+        };
+        match changed {
+            Changed::Done(note) => with_note(200, &note),
+            Changed::Refused(None) => Err(Problem::NotFound),
+            Changed::Refused(Some(note)) if !expected.is_met_by(&note) => Err(Problem::PreconditionFailed),
+            Changed::Refused(Some(note)) if note.is_trashed() => {
+                Err(Problem::Conflict("the note is in the trash; restore it first"))
             }
-            if present.is_trashed() {
-                return Err(Problem::Conflict("the note is in the trash; restore it first"));
-            }
-            let content = present.patched(patch.clone()).checked()?;
-            let changed = present.with_content(content, request.now);
-            if self.store.change_note(&caller.owner, &changed, caller.email.as_deref()).await? {
-                return with_note(200, &changed);
-            }
-            if request.header("if-match").is_some() {
-                return Err(Problem::PreconditionFailed);
-            }
+            // A patch that names no field changes nothing.
+            Changed::Refused(Some(note)) => with_note(200, &note),
         }
-        Err(Problem::Conflict("the note was changed several times meanwhile"))
     }
 
     async fn restore(&self, request: &Request) -> Result<Response, Problem> {
         let caller = request.caller()?;
         let id = request.id_in_path("id")?;
-        let changed_by = caller.email.as_deref();
-        if let Some(note) = self.store.restore_note(&caller.owner, id, request.now, changed_by).await? {
-            return with_note(200, &note);
+        match self.store.restore_note(&caller.owner, id, edit(request, caller)).await? {
+            Changed::Done(note) => with_note(200, &note),
+            // Not in the trash, so that there is nothing to do.
+            Changed::Refused(Some(note)) if !note.is_trashed() => with_note(200, &note),
+            // No such note, or one that is being purged.
+            Changed::Refused(_) => Err(Problem::NotFound),
         }
-        // Not in the trash: either there is no such note, or nothing to do.
-        let note = self.store.note(&caller.owner, id).await?.ok_or(Problem::NotFound)?;
-        with_note(200, &note)
     }
+}
+
+fn edit<'a>(request: &'a Request, caller: &'a Caller) -> Edit<'a> {
+    Edit { now: request.now, by: caller.email.as_deref(), request_id: &request.id }
 }
 
 fn with_note(status: u16, note: &Note) -> Result<Response, Problem> {
     Ok(Response::json(status, note)?.with(http::header::ETAG, &note.etag()))
 }
 
-fn replay(request: &Request) -> Result<Option<Replay>, Problem> {
+/// What makes a creation happen once, if the caller wants that. Two bodies that make the same note are the same.
+fn replay(request: &Request, content: &Content) -> Result<Option<Replay>, Problem> {
     let Some(key) = request.header("idempotency-key") else {
         return Ok(None);
     };
-    if key.is_empty() || key.chars().count() > limits::IDEMPOTENCY_KEY_CHARACTERS {
-        return Err(Problem::invalid("Idempotency-Key", "must have 1 to 255 characters"));
+    let is_printable = key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY_CHARACTERS || !is_printable {
+        let maximum = limits::IDEMPOTENCY_KEY_CHARACTERS;
+        let message = format!("must have 1 to {maximum} printable ASCII characters");
+        return Err(Problem::invalid("Idempotency-Key", &message));
     }
     let digest =
         |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    Ok(Some(Replay { key: digest(key.as_bytes()), body_digest: digest(&request.body) }))
+    let body = serde_json::to_vec(content).map_err(|error| Problem::Internal(error.to_string()))?;
+    Ok(Some(Replay { key: digest(key.as_bytes()), body_digest: digest(&body) }))
 }

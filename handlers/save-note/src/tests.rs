@@ -41,8 +41,17 @@ fn read(note: &Value) -> (&'static str, Answer) {
     ("GetItem", Answer::json(json!({ "Item": item(note) })))
 }
 
-fn refused(operation: &'static str) -> (&'static str, Answer) {
-    (operation, Answer::error("ConditionalCheckFailedException"))
+fn updated(note: &Value) -> (&'static str, Answer) {
+    ("UpdateItem", Answer::json(json!({ "Attributes": item(note) })))
+}
+
+/// The condition of a change does not hold for what is there.
+fn refused(present: Option<&Value>) -> (&'static str, Answer) {
+    let mut body = json!({ "__type": "com.amazonaws#ConditionalCheckFailedException", "message": "no" });
+    if let Some(present) = present {
+        body["Item"] = item(present);
+    }
+    ("UpdateItem", Answer::text(400, &body.to_string()))
 }
 
 #[tokio::test]
@@ -66,57 +75,47 @@ async fn without_a_key_a_creation_is_one_write_under_the_callers_name() {
     assert_eq!(aws.sent("PutItem")[0]["Item"]["pk"]["S"], "OWNER#auth0|ada");
 }
 
-/// The SDK repeats a write whose answer was lost, and its condition then fails on what the first attempt wrote.
-fn written_before(operation: &'static str, note: &Value) -> (&'static str, Answer) {
-    let body = json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "no",
-        "Item": item(note),
-    });
-    (operation, Answer::text(400, &body.to_string()))
-}
-
 #[tokio::test]
 async fn a_creation_whose_first_answer_was_lost_is_done_once() {
-    let aws = FakeAws::with([refused("PutItem")]);
+    let aws = FakeAws::with([("PutItem", Answer::error("ConditionalCheckFailedException"))]);
     assert_eq!(answer(&aws, create()).await.status, 201);
-    assert_eq!(aws.operations(), ["PutItem"]);
 }
 
-#[tokio::test]
-async fn a_change_whose_first_answer_was_lost_is_done_once() {
-    let patch = || change(&json!({ "title": "Sea trip" }));
-    let first = FakeAws::with([read(&note(1, None))]);
-    let written = answer(&first, patch()).await.json();
-    for event in [patch(), patch().header("if-match", "\"1\"")] {
-        let mut present = written.clone();
-        present["attachments"] = json!(3);
-        let aws = FakeAws::with([read(&note(1, None)), written_before("UpdateItem", &present)]);
-        let answered = answer(&aws, event).await;
-        assert_eq!((answered.status, answered.header("etag")), (200, Some("\"2\"")));
-        assert_eq!(aws.operations(), ["GetItem", "UpdateItem"]);
-    }
-}
-
-fn earlier_creation(body_digest: &str) -> (&'static str, Answer) {
-    let record =
-        json!({ "pk": "p", "sk": "s", "body_digest": body_digest, "note": note(1, None), "expires_at": 0 });
+fn cancelled(reasons: &Value) -> (&'static str, Answer) {
     let body = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-        "Message": "Transaction cancelled",
-        "CancellationReasons": [{ "Code": "ConditionalCheckFailed", "Item": item(&record) }, { "Code": "None" }],
+        "Message": "Transaction cancelled", "CancellationReasons": reasons,
     });
     ("TransactWriteItems", Answer::text(400, &body.to_string()))
 }
 
-#[tokio::test]
-async fn a_repeated_creation_gives_the_first_answer_and_another_body_none() {
+fn earlier_creation(body_digest: &str) -> (&'static str, Answer) {
+    let record = json!({
+        "pk": "p", "sk": "s", "body_digest": body_digest, "note_id": ID, "created_at": "2026-11-22T08:00:00.000Z",
+        "expires_at": 0,
+    });
+    cancelled(&json!([{ "Code": "ConditionalCheckFailed", "Item": item(&record) }, { "Code": "None" }]))
+}
+
+/// What the sample event writes down of its body.
+async fn digest_of_the_sample() -> String {
     let first = FakeAws::default();
     answer(&first, HttpEvent::of("save-note")).await;
     let record = &first.sent("TransactWriteItems")[0]["TransactItems"][0]["Put"]["Item"];
-    let digest = record["body_digest"]["S"].as_str().unwrap();
+    record["body_digest"]["S"].as_str().unwrap().to_owned()
+}
 
-    let answered = answer(&FakeAws::with([earlier_creation(digest)]), HttpEvent::of("save-note")).await;
-    assert_eq!((answered.status, &answered.json()["id"]), (201, &json!(ID)));
+#[tokio::test]
+async fn a_repeated_creation_gives_the_first_answer_and_another_body_none() {
+    let digest = digest_of_the_sample().await;
+    let first = answer(&FakeAws::default(), HttpEvent::of("save-note")).await.json();
+    let answered = answer(&FakeAws::with([earlier_creation(&digest)]), HttpEvent::of("save-note")).await;
+    let mut expected = first;
+    expected["id"] = json!(ID);
+    expected["created_at"] = json!("2026-11-22T08:00:00.000Z");
+    expected["updated_at"] = json!("2026-11-22T08:00:00.000Z");
+    assert_eq!((answered.status, answered.json()), (201, expected));
+
     let answered = answer(&FakeAws::with([earlier_creation("another")]), HttpEvent::of("save-note")).await;
     assert_eq!(
         (answered.status, &answered.json()["type"]),
@@ -124,9 +123,28 @@ async fn a_repeated_creation_gives_the_first_answer_and_another_body_none() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn concurrent_duplicates_get_the_first_answer_and_never_an_error() {
+    let conflict = || cancelled(&json!([{ "Code": "TransactionConflict" }, { "Code": "None" }]));
+    let aws = FakeAws::with([conflict(), conflict(), earlier_creation(&digest_of_the_sample().await)]);
+    let answered = answer(&aws, HttpEvent::of("save-note")).await;
+    assert_eq!((answered.status, &answered.json()["id"]), (201, &json!(ID)));
+    assert_eq!(aws.operations().len(), 3);
+}
+
+#[tokio::test]
+async fn the_spelling_of_a_body_does_not_make_it_another() {
+    let spelled = HttpEvent::of("save-note").body(
+        r#"{ "tags": ["travel", "boats"], "notify": ["grace@EXAMPLE.com"],
+             "title": " Harbour trip ", "body": "Bring the **charts**, and the good binoculars." }"#,
+    );
+    let aws = FakeAws::with([earlier_creation(&digest_of_the_sample().await)]);
+    assert_eq!(answer(&aws, spelled).await.status, 201);
+}
+
 #[tokio::test]
 async fn an_unusable_key_is_named() {
-    for key in ["", &"k".repeat(256)] {
+    for key in ["", &"k".repeat(256), "schlüssel", "a\tb"] {
         let answered = answer(&FakeAws::default(), create().header("idempotency-key", key)).await;
         assert_eq!((answered.status, answered.wrong_fields()), (422, vec!["Idempotency-Key".to_owned()]));
     }
@@ -159,44 +177,96 @@ async fn a_wrong_field_is_explained() {
 }
 
 #[tokio::test]
-async fn a_patch_keeps_what_it_does_not_name() {
-    let aws = FakeAws::with([read(&note(1, None))]);
-    let answered = answer(&aws, change(&json!({ "title": "Sea trip" }))).await;
+async fn a_patch_writes_what_it_names_and_reads_nothing() {
+    let aws = FakeAws::with([updated(&note(2, None))]);
+    let answered = answer(&aws, change(&json!({ "title": "Sea trip", "tags": null }))).await;
     assert_eq!((answered.status, answered.header("etag")), (200, Some("\"2\"")));
-    insta::assert_json_snapshot!(answered.json());
+    assert_eq!(aws.operations(), ["UpdateItem"]);
+    let update = &aws.sent("UpdateItem")[0];
+    assert_eq!(
+        update["UpdateExpression"],
+        "SET updated_at = :now, changed_by = :by, changed_in = :request, title = :title, tags = :tags ADD version :one"
+    );
+    assert_eq!(update["ExpressionAttributeValues"][":tags"], json!({ "L": [] }));
+    assert!(!update["ConditionExpression"].as_str().unwrap().contains("version IN"));
 }
 
 #[tokio::test]
-async fn a_lost_race_is_told_with_if_match_and_tried_again_without() {
-    let patch = json!({ "title": "Sea trip" });
+async fn a_patch_of_nothing_changes_nothing() {
+    let aws = FakeAws::with([read(&note(1, None))]);
+    let answered = answer(&aws, change(&json!({}))).await;
+    assert_eq!((answered.status, answered.header("etag")), (200, Some("\"1\"")));
+    assert_eq!(aws.operations(), ["GetItem"]);
     let stale = FakeAws::with([read(&note(2, None))]);
-    assert_eq!(answer(&stale, change(&patch).header("if-match", "\"1\"")).await.status, 412);
-    assert_eq!(stale.operations(), ["GetItem"]);
+    assert_eq!(answer(&stale, change(&json!({})).header("if-match", "\"1\"")).await.status, 412);
+}
 
-    let lost = FakeAws::with([read(&note(1, None)), refused("UpdateItem")]);
-    assert_eq!(answer(&lost, change(&patch).header("if-match", "\"1\"")).await.status, 412);
+#[tokio::test]
+async fn only_an_expected_version_is_changed() {
+    let patch = || change(&json!({ "title": "Sea trip" }));
+    let aws = FakeAws::with([refused(Some(&note(2, None)))]);
+    assert_eq!(answer(&aws, patch().header("if-match", "\"1\"")).await.status, 412);
+    let update = &aws.sent("UpdateItem")[0];
+    assert!(
+        update["ConditionExpression"].as_str().unwrap().ends_with("AND version IN (:version0, :version1)")
+    );
+    assert_eq!(update["ExpressionAttributeValues"][":version0"]["N"], "1");
 
-    let again = FakeAws::with([read(&note(1, None)), refused("UpdateItem"), read(&note(2, None))]);
-    let answered = answer(&again, change(&patch)).await;
-    assert_eq!((answered.status, answered.header("etag")), (200, Some("\"3\"")));
+    let weak = FakeAws::with([refused(Some(&note(1, None)))]);
+    assert_eq!(answer(&weak, patch().header("if-match", "W/\"1\"")).await.status, 412);
+    let many = vec!["\"1\""; shared::limits::ENTITY_TAGS + 1].join(",");
+    assert_eq!(
+        answer(&FakeAws::default(), patch().header("if-match", &many)).await.wrong_fields(),
+        ["If-Match"]
+    );
+}
+
+#[tokio::test]
+async fn a_change_whose_first_answer_was_lost_is_done_once() {
+    let mut done = note(2, None);
+    let event = change(&json!({ "title": "Harbour trip" }));
+    done["changed_in"] = json!(event.clone().into_request().id);
+    let answered = answer(&FakeAws::with([refused(Some(&done))]), event.header("if-match", "\"1\"")).await;
+    assert_eq!((answered.status, answered.header("etag")), (200, Some("\"2\"")));
 }
 
 #[tokio::test]
 async fn what_is_in_the_trash_must_be_restored_before_it_changes() {
     let trashed = note(2, Some("2026-11-22T12:00:00.000Z"));
-    let answered = answer(&FakeAws::with([read(&trashed)]), change(&json!({ "title": "x" }))).await;
+    let answered = answer(&FakeAws::with([refused(Some(&trashed))]), change(&json!({ "title": "x" }))).await;
     assert_eq!(answered.status, 409);
 
-    let restored = ("UpdateItem", Answer::json(json!({ "Attributes": item(&note(3, None)) })));
-    let answered = answer(&FakeAws::with([restored]), restore()).await;
+    let answered = answer(&FakeAws::with([updated(&note(3, None))]), restore()).await;
     assert_eq!((answered.status, answered.header("etag")), (200, Some("\"3\"")));
 }
 
 #[tokio::test]
 async fn restoring_a_live_note_changes_nothing_and_an_unknown_one_is_not_found() {
-    let live = FakeAws::with([refused("UpdateItem"), read(&note(1, None))]);
+    let live = FakeAws::with([refused(Some(&note(1, None)))]);
     assert_eq!(answer(&live, restore()).await.header("etag"), Some("\"1\""));
-    let unknown = FakeAws::with([refused("UpdateItem")]);
-    assert_eq!(answer(&unknown, restore()).await.status, 404);
+    let purging = FakeAws::with([refused(Some(&note(2, Some("2026-11-22T12:00:00.000Z"))))]);
+    assert_eq!(answer(&purging, restore()).await.status, 404);
+    assert_eq!(answer(&FakeAws::with([refused(None)]), restore()).await.status, 404);
+    let unknown = FakeAws::with([refused(None)]);
+    assert_eq!(answer(&unknown, change(&json!({ "title": "x" }))).await.status, 404);
     assert_eq!(answer(&FakeAws::default(), change(&json!({}))).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_patch_of_another_kind_is_not_taken_for_a_merge_patch() {
+    let answered =
+        answer(&FakeAws::default(), change(&json!([])).header("content-type", "application/json-patch+json"))
+            .await;
+    assert_eq!(answered.status, 415);
+    assert_eq!(answered.header("accept"), Some("application/merge-patch+json, application/json"));
+}
+
+#[tokio::test]
+async fn a_refused_body_tells_nothing_of_how_it_is_read() {
+    for body in ["[]", "\"x\"", "7", "{\"title\":7}", "{\"tags\":{}}", "{\"title\":"] {
+        let answered = answer(&FakeAws::default(), create().body(body)).await;
+        assert_eq!(answered.status, 400, "{body}");
+        let detail = answered.json()["detail"].to_string();
+        assert!(!detail.contains("struct") && !detail.contains("Content"), "{detail}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Attachments in the notes table.
 
+use super::transaction::Transacted;
 use super::{
     Item, Store, Work, WorkEntry, attachment_key, failure, from_item, is_condition_failure, note_key, number,
     owner_key, text, to_item,
@@ -9,17 +10,9 @@ use crate::failure::Failure;
 use crate::limits;
 use crate::note::Id;
 use crate::owner::Owner;
-use crate::sqs::jitter;
 use crate::timestamp::Timestamp;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::DeleteBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
-use aws_smithy_runtime_api::client::result::SdkError;
-use std::time::Duration;
-use uuid::Uuid;
-
-/// Times that a transaction is tried when others touch the same note.
-const TRANSACTION_ATTEMPTS: u32 = 6;
 
 /// How a change to a note's attachments ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +51,14 @@ impl Store {
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(Failure::permanent)?;
-        let actions = [TransactWriteItem::builder().update(count), TransactWriteItem::builder().put(put)];
-        self.transact(actions, AttachmentChange::NoteCannotTakeIt).await
+        let actions = vec![
+            TransactWriteItem::builder().update(count).build(),
+            TransactWriteItem::builder().put(put).build(),
+        ];
+        Ok(match self.transact(actions).await? {
+            Transacted::Done => AttachmentChange::Done,
+            Transacted::Refused(_) => AttachmentChange::NoteCannotTakeIt,
+        })
     }
 
     /// Removes an attachment and its count. Its objects go by way of the stream.
@@ -91,9 +90,14 @@ impl Store {
             .condition_expression("attribute_exists(pk)")
             .build()
             .map_err(Failure::permanent)?;
-        let actions =
-            [TransactWriteItem::builder().delete(delete), TransactWriteItem::builder().update(count)];
-        self.transact(actions, AttachmentChange::NotFound).await
+        let actions = vec![
+            TransactWriteItem::builder().delete(delete).build(),
+            TransactWriteItem::builder().update(count).build(),
+        ];
+        Ok(match self.transact(actions).await? {
+            Transacted::Done => AttachmentChange::Done,
+            Transacted::Refused(_) => AttachmentChange::NotFound,
+        })
     }
 
     fn count_update(
@@ -108,29 +112,6 @@ impl Store {
             .key("sk", text(note_key(note)))
             .update_expression("ADD attachments :by")
             .expression_attribute_values(":by", number(by))
-    }
-
-    async fn transact(
-        &self,
-        actions: [aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder; 2],
-        refused: AttachmentChange,
-    ) -> Result<AttachmentChange, Failure> {
-        let items: Vec<_> = actions.into_iter().map(|action| action.build()).collect();
-        for attempt in 1..=TRANSACTION_ATTEMPTS {
-            let request = self.client.transact_write_items().set_transact_items(Some(items.clone()));
-            let Err(error) = request.send().await else { return Ok(AttachmentChange::Done) };
-            let reasons = cancellation_codes(&error);
-            if reasons.contains(&"ConditionalCheckFailed") {
-                return Ok(refused);
-            }
-            // Several uploads to one note at a time all count on it; the SDK does not retry their conflicts.
-            if attempt == TRANSACTION_ATTEMPTS || !reasons.contains(&"TransactionConflict") {
-                return Err(failure(&error));
-            }
-            let full = Duration::from_millis(20 << attempt);
-            tokio::time::sleep(full.mul_f64(0.5 + jitter(&Uuid::new_v4().to_string()) / 2.0)).await;
-        }
-        Err(Failure::passing("transactions kept conflicting"))
     }
 
     /// One attachment.
@@ -264,15 +245,6 @@ impl Store {
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", text("pending"));
         Ok(self.delete_and_uncount(owner, note, id, delete).await? == AttachmentChange::Done)
-    }
-}
-
-fn cancellation_codes<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<&str> {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code()).collect()
-        }
-        _ => Vec::new(),
     }
 }
 

@@ -19,11 +19,12 @@ mod attachments;
 mod keys;
 mod ledger;
 mod notes;
+mod transaction;
 
 pub use attachments::AttachmentChange;
 pub use keys::ItemKey;
 pub use ledger::{ActivityPage, Claim, DailyProgress, Recorded};
-pub use notes::{Created, Listing, Page, Replay};
+pub use notes::{Changed, Created, Edit, Listing, Page, Replay};
 
 use crate::failure::Failure;
 use crate::limits;
@@ -195,6 +196,9 @@ where
     match code {
         "ValidationException" | "InvalidMessageContents" => {
             Failure::permanent(format!("{code}: {}", service.message().unwrap_or_default()))
+        }
+        "ProvisionedThroughputExceededException" | "ThrottlingException" => {
+            Failure::Throttled(code.to_owned())
         }
         _ => Failure::passing(code),
     }

@@ -1,20 +1,21 @@
 //! Notes and settings in the notes table.
 
+use super::transaction::Transacted;
 use super::{
     Item, Store, Work, WorkEntry, failure, from_item, is_condition_failure, note_key, number, owner_key,
     purge_at, text, to_item,
 };
 use crate::failure::Failure;
 use crate::limits;
-use crate::note::{Id, Note, Summary, excerpt};
+use crate::note::{Changes, Expected, Id, Note, Summary, excerpt};
 use crate::owner::Owner;
 use crate::settings::Settings;
 use crate::timestamp::Timestamp;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use aws_smithy_runtime_api::client::result::SdkError;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -28,6 +29,26 @@ struct NoteRecord<'a> {
     excerpt: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     changed_by: Option<&'a str>,
+    changed_in: &'a str,
+}
+
+/// By whom, when and in which request a note is changed. The request makes a change happen once: the SDK repeats a
+/// request whose answer was lost, and the condition on the note then tells that it is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'a> {
+    pub now: Timestamp,
+    /// The caller's address, for those who are told of the change.
+    pub by: Option<&'a str>,
+    pub request_id: &'a str,
+}
+
+/// How a change to one note ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The note as it is now.
+    Done(Box<Note>),
+    /// Nothing was changed: there is no such note, or it is this one, in another version or state than was asked for.
+    Refused(Option<Box<Note>>),
 }
 
 /// A note as lists read it: with its excerpt.
@@ -46,13 +67,15 @@ pub struct Replay {
     pub body_digest: String,
 }
 
-/// The record of the first request with some `Idempotency-Key`.
+/// The record of the first request with some `Idempotency-Key`. It need not hold the answer: the same body makes the same
+/// note, given its id and its moment.
 #[derive(Serialize, Deserialize)]
 struct IdempotencyRecord {
     pk: String,
     sk: String,
     body_digest: String,
-    note: Note,
+    note_id: Id,
+    created_at: Timestamp,
     expires_at: i64,
 }
 
@@ -60,8 +83,11 @@ struct IdempotencyRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
     Now,
-    /// An earlier request with the same key made this note.
-    Before(Box<Note>),
+    /// An earlier request with the same key and body made the note with this id, at this moment.
+    Before {
+        id: Id,
+        at: Timestamp,
+    },
     /// The key belongs to another request.
     KeyReused,
 }
@@ -95,7 +121,7 @@ impl Store {
         &self,
         owner: &Owner,
         note: &Note,
-        changed_by: Option<&str>,
+        edit: Edit<'_>,
         replay: Option<&Replay>,
     ) -> Result<Created, Failure> {
         let item = to_item(&NoteRecord {
@@ -103,22 +129,22 @@ impl Store {
             sk: note_key(note.id),
             note,
             excerpt: excerpt(&note.body),
-            changed_by,
+            changed_by: edit.by,
+            changed_in: edit.request_id,
         })?;
-        match replay {
-            None => {
-                let put = self
-                    .client
-                    .put_item()
-                    .table_name(&self.notes)
-                    .set_item(Some(item))
-                    .condition_expression("attribute_not_exists(pk)");
-                // The id is new with this request: what is there was put there by an attempt whose answer was lost.
-                held(put.send().await)?;
-                Ok(Created::Now)
-            }
-            Some(replay) => self.create_note_once(owner, note, item, replay).await,
+        if let Some(replay) = replay {
+            return self.create_note_once(owner, note, item, replay).await;
         }
+        let result = self
+            .client
+            .put_item()
+            .table_name(&self.notes)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        // The id is new, so that what is there can only be this note: stored by an attempt whose answer was lost.
+        held(result).map(|_stored_now_or_before| Created::Now)
     }
 
     async fn create_note_once(
@@ -132,7 +158,8 @@ impl Store {
             pk: format!("IDEMPOTENCY#{}", owner.as_str()),
             sk: replay.key.clone(),
             body_digest: replay.body_digest.clone(),
-            note: note.clone(),
+            note_id: note.id,
+            created_at: note.created_at,
             expires_at: note.created_at.plus(limits::IDEMPOTENCY_LIFE).seconds(),
         })?;
         let first_time = Put::builder()
@@ -150,34 +177,19 @@ impl Store {
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(Failure::permanent)?;
-        let result = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(first_time).build())
-            .transact_items(TransactWriteItem::builder().put(new_note).build())
-            .send()
-            .await;
-        let Err(error) = result else { return Ok(Created::Now) };
-        let cancelled = error.as_service_error().and_then(|error| match error {
-            aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(
-                cancelled,
-            ) => cancelled.cancellation_reasons().first(),
-            _ => None,
-        });
-        match cancelled
-            .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
-            .and_then(|r| r.item())
-        {
-            Some(item) => {
-                let record: IdempotencyRecord = from_item(item.clone())?;
-                Ok(if record.body_digest == replay.body_digest {
-                    Created::Before(Box::new(record.note))
-                } else {
-                    Created::KeyReused
-                })
-            }
-            None => Err(failure(&error)),
+        let actions = vec![
+            TransactWriteItem::builder().put(first_time).build(),
+            TransactWriteItem::builder().put(new_note).build(),
+        ];
+        let Transacted::Refused(reasons) = self.transact(actions).await? else { return Ok(Created::Now) };
+        let Some(item) = reasons.first().and_then(|reason| reason.item()) else {
+            return Err(Failure::passing("a transaction was refused without a reason"));
+        };
+        let first: IdempotencyRecord = from_item(item.clone())?;
+        if first.body_digest != replay.body_digest {
+            return Ok(Created::KeyReused);
         }
+        Ok(Created::Before { id: first.note_id, at: first.created_at })
     }
 
     /// One note, trashed or not.
@@ -195,126 +207,95 @@ impl Store {
         output.item.map(from_item).transpose()
     }
 
-    /// Writes a note's content, provided the table still holds the version before. `false`: it does not.
-    ///
-    /// The SDK repeats a write whose answer was lost, and the repetition finds the first: that counts as written.
+    /// Sets some fields of a live note that is in an expected version: one write, and no read before it.
     pub async fn change_note(
         &self,
         owner: &Owner,
-        note: &Note,
-        changed_by: Option<&str>,
-    ) -> Result<bool, Failure> {
+        id: Id,
+        changes: &Changes,
+        expected: &Expected,
+        edit: Edit<'_>,
+    ) -> Result<Changed, Failure> {
         let strings = |values: &[String]| AttributeValue::L(values.iter().map(text).collect());
-        let result = self
-            .client
-            .update_item()
-            .table_name(&self.notes)
-            .key("pk", text(owner_key(owner)))
-            .key("sk", text(note_key(note.id)))
-            .update_expression(
-                "SET title = :title, body = :body, tags = :tags, notify = :notify, excerpt = :excerpt, \
-                 version = :version, updated_at = :now, changed_by = :by",
-            )
-            .condition_expression("version = :before AND attribute_not_exists(deleted_at)")
-            .expression_attribute_values(":title", text(&note.title))
-            .expression_attribute_values(":body", text(&note.body))
-            .expression_attribute_values(":tags", strings(&note.tags))
-            .expression_attribute_values(":notify", strings(&note.notify))
-            .expression_attribute_values(":excerpt", text(excerpt(&note.body)))
-            .expression_attribute_values(":version", number(note.version))
-            .expression_attribute_values(":now", text(note.updated_at))
-            .expression_attribute_values(":before", number(note.version - 1))
-            .expression_attribute_values(":by", changed_by.map_or(AttributeValue::Null(true), text))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match result {
-            Ok(_) => Ok(true),
-            Err(error) if is_condition_failure(&error) => Ok(present(&error).is_some_and(|present| {
-                // Its attachments are counted beside it.
-                Note { attachments: note.attachments, ..present } == *note
-            })),
-            Err(error) => Err(failure(&error)),
+        let Changes { title, body, tags, notify } = changes;
+        let fields = [
+            ("title", title.as_ref().map(text)),
+            ("body", body.as_ref().map(text)),
+            ("excerpt", body.as_ref().map(|body| text(excerpt(body)))),
+            ("tags", tags.as_deref().map(strings)),
+            ("notify", notify.as_deref().map(strings)),
+        ];
+        let mut set = String::new();
+        let mut update = self.edit(owner, id, expected, edit, "attribute_not_exists(deleted_at)");
+        for (name, value) in fields {
+            if let Some(value) = value {
+                set.push_str(&format!(", {name} = :{name}"));
+                update = update.expression_attribute_values(format!(":{name}"), value);
+            }
         }
+        changed(update.update_expression(format!("{EDIT}{set} {NEXT_VERSION}")), edit).await
     }
 
-    /// Moves a note to the trash; it is purged `limits::TRASH_LIFE` later. `None`: there is no such live note at that
-    /// version (any version if `version` is `None`).
+    /// Moves a live note that is in an expected version to the trash; it is purged `limits::TRASH_LIFE` later.
     pub async fn trash_note(
         &self,
         owner: &Owner,
         id: Id,
-        version: Option<u64>,
-        now: Timestamp,
-        changed_by: Option<&str>,
-    ) -> Result<Option<Note>, Failure> {
+        expected: &Expected,
+        edit: Edit<'_>,
+    ) -> Result<Changed, Failure> {
+        let update = self
+            .edit(owner, id, expected, edit, "attribute_not_exists(deleted_at)")
+            .update_expression(format!(
+                "{EDIT}, deleted_at = :now, trash_owner = pk, work_shard = :shard, work_order = :purge_at \
+                 {NEXT_VERSION}"
+            ))
+            .expression_attribute_values(":shard", text(Work::Purge.partition(owner.shard())))
+            .expression_attribute_values(":purge_at", text(purge_at(edit.now)));
+        changed(update, edit).await
+    }
+
+    /// Takes a note out of the trash, unless it is being purged.
+    pub async fn restore_note(&self, owner: &Owner, id: Id, edit: Edit<'_>) -> Result<Changed, Failure> {
+        let state = "attribute_exists(deleted_at) AND attribute_not_exists(purging)";
+        let update = self.edit(owner, id, &Expected::Any, edit, state).update_expression(format!(
+            "{EDIT} REMOVE deleted_at, trash_owner, work_shard, work_order {NEXT_VERSION}"
+        ));
+        changed(update, edit).await
+    }
+
+    /// The part that all changes of one note share: what they write, and the condition they are made under.
+    fn edit(
+        &self,
+        owner: &Owner,
+        id: Id,
+        expected: &Expected,
+        edit: Edit<'_>,
+        state: &str,
+    ) -> UpdateItemFluentBuilder {
+        let mut condition = format!("attribute_exists(pk) AND changed_in <> :request AND {state}");
         let mut update = self
             .client
             .update_item()
             .table_name(&self.notes)
             .key("pk", text(owner_key(owner)))
             .key("sk", text(note_key(id)))
-            .update_expression(
-                "SET deleted_at = :now, updated_at = :now, trash_owner = pk, work_shard = :shard, \
-                 work_order = :purge_at, changed_by = :by ADD version :one",
-            )
-            .expression_attribute_values(":now", text(now))
-            .expression_attribute_values(":shard", text(Work::Purge.partition(owner.shard())))
-            .expression_attribute_values(":purge_at", text(purge_at(now)))
+            .expression_attribute_values(":now", text(edit.now))
+            .expression_attribute_values(":by", edit.by.map_or(AttributeValue::Null(true), text))
+            .expression_attribute_values(":request", text(edit.request_id))
             .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":by", changed_by.map_or(AttributeValue::Null(true), text))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        update = match version {
-            None => update.condition_expression("attribute_exists(pk) AND attribute_not_exists(deleted_at)"),
-            Some(version) => update
-                .condition_expression("version = :before AND attribute_not_exists(deleted_at)")
-                .expression_attribute_values(":before", number(version)),
-        };
-        match update.send().await {
-            Ok(output) => output.attributes.map(from_item).transpose(),
-            // As in [`Self::change_note`].
-            Err(error) if is_condition_failure(&error) => {
-                let is_ours = |present: &Note| {
-                    present.deleted_at == Some(now)
-                        && version.is_none_or(|version| present.version == version + 1)
-                };
-                Ok(present(&error).filter(is_ours))
+        if let Expected::OneOf(versions) = expected {
+            // Zero is no note's version, and a list must not be empty.
+            let versions = versions.iter().copied().chain([0]).enumerate();
+            let names: Vec<String> = versions.clone().map(|(index, _)| format!(":version{index}")).collect();
+            condition.push_str(&format!(" AND version IN ({})", names.join(", ")));
+            for ((_, version), name) in versions.zip(names) {
+                update = update.expression_attribute_values(name, number(version));
             }
-            Err(error) => Err(failure(&error)),
         }
-    }
-
-    /// Takes a note out of the trash. `None`: there is no such trashed note.
-    pub async fn restore_note(
-        &self,
-        owner: &Owner,
-        id: Id,
-        now: Timestamp,
-        changed_by: Option<&str>,
-    ) -> Result<Option<Note>, Failure> {
-        let result = self
-            .client
-            .update_item()
-            .table_name(&self.notes)
-            .key("pk", text(owner_key(owner)))
-            .key("sk", text(note_key(id)))
-            .update_expression(
-                "SET updated_at = :now, changed_by = :by REMOVE deleted_at, trash_owner, work_shard, work_order \
-                 ADD version :one",
-            )
-            .condition_expression("attribute_exists(deleted_at) AND attribute_not_exists(purging)")
-            .expression_attribute_values(":now", text(now))
-            .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":by", changed_by.map_or(AttributeValue::Null(true), text))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
-        match result {
-            Ok(output) => output.attributes.map(from_item).transpose(),
-            Err(error) if is_condition_failure(&error) => Ok(None),
-            Err(error) => Err(failure(&error)),
-        }
+        update.condition_expression(condition)
     }
 
     /// Removes a trashed note for good, its attachments first. `due_by`: only if it was to be purged by then. `false`: it
@@ -500,15 +481,27 @@ impl SettingsRecord {
     }
 }
 
-/// The note that a condition did not hold for.
-fn present<R>(error: &SdkError<UpdateItemError, R>) -> Option<Note> {
-    match error.as_service_error()? {
-        UpdateItemError::ConditionalCheckFailedException(failed) => from_item(failed.item()?.clone()).ok(),
-        _ => None,
-    }
+/// What every change of a note sets, and the version it makes.
+const EDIT: &str = "SET updated_at = :now, changed_by = :by, changed_in = :request";
+const NEXT_VERSION: &str = "ADD version :one";
+
+async fn changed(update: UpdateItemFluentBuilder, edit: Edit<'_>) -> Result<Changed, Failure> {
+    let error = match update.send().await {
+        Ok(output) => return Ok(Changed::Done(Box::new(from_item(output.attributes.unwrap_or_default())?))),
+        Err(error) => error,
+    };
+    let Some(UpdateItemError::ConditionalCheckFailedException(refusal)) = error.as_service_error() else {
+        return Err(failure(&error));
+    };
+    let Some(item) = refusal.item() else { return Ok(Changed::Refused(None)) };
+    let is_done = item.get("changed_in") == Some(&text(edit.request_id));
+    let note = Box::new(from_item(item.clone())?);
+    Ok(if is_done { Changed::Done(note) } else { Changed::Refused(Some(note)) })
 }
 
-fn held<T, E, R>(result: Result<T, SdkError<E, R>>) -> Result<bool, Failure>
+fn held<T, E, R>(
+    result: Result<T, aws_smithy_runtime_api::client::result::SdkError<E, R>>,
+) -> Result<bool, Failure>
 where
     E: aws_smithy_types::error::metadata::ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
