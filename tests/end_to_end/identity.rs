@@ -59,7 +59,9 @@ async fn the_contract_and_a_greeting_need_no_token() {
     let host = Host::start().await;
     assert_eq!(host.api.get("/hello?name=Anna").await.expect(200)["message"], json!("Hello, Anna!"));
     assert!(host.api.get("/openapi.json").await.expect(200)["openapi"].as_str().unwrap().starts_with("3.1"));
-    assert_eq!(host.api.get("/nothing").await.expect(404), json!({ "message": "Not Found" }));
+    assert_eq!(host.api.get("/nothing").await.expect(404)["type"], "/problems/not-found");
+    let wrong_method = host.api.send("DELETE", "/notes", &[], "").await;
+    assert_eq!((wrong_method.status.as_u16(), wrong_method.header("allow")), (405, Some("GET, POST")));
     let health: Value = host.api.get("/_local/health").await.expect(200);
     assert_eq!(health["status"], "ok");
 }
