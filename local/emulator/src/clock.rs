@@ -8,6 +8,8 @@ use tokio::sync::watch;
 /// Wall time plus an offset that people and tests may change. Clones share the offset.
 #[derive(Clone, Debug)]
 pub struct Clock {
+    /// What the offset is added to when it is not the system's time.
+    still: Option<DateTime<Utc>>,
     /// Milliseconds to add to the system's time. A watch, so that sleepers learn of a move at once.
     offset: Arc<watch::Sender<i64>>,
 }
@@ -21,12 +23,21 @@ impl Default for Clock {
 impl Clock {
     /// A clock that differs from the system's by `offset`.
     pub fn with_offset(offset: TimeDelta) -> Self {
-        Self { offset: Arc::new(watch::Sender::new(offset.num_milliseconds())) }
+        Self { still: None, offset: Arc::new(watch::Sender::new(offset.num_milliseconds())) }
+    }
+
+    /// A clock that stands at `at` until it is moved, so that what happens on it depends on nothing else.
+    pub fn standing_at(at: DateTime<Utc>) -> Self {
+        Self { still: Some(at), ..Self::default() }
+    }
+
+    fn base(&self) -> DateTime<Utc> {
+        self.still.unwrap_or_else(Utc::now)
     }
 
     /// The present moment on this clock.
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now() + self.offset()
+        self.base() + self.offset()
     }
 
     /// Milliseconds since the Unix epoch on this clock.
@@ -46,7 +57,7 @@ impl Clock {
 
     /// Sets the clock to `to`; it goes on running from there.
     pub fn set(&self, to: DateTime<Utc>) {
-        let offset = (to - Utc::now()).num_milliseconds();
+        let offset = (to - self.base()).num_milliseconds();
         self.offset.send_modify(|current| *current = offset);
     }
 
@@ -94,6 +105,18 @@ mod tests {
         tokio::task::yield_now().await;
         clock.advance(TimeDelta::days(32));
         tokio::time::timeout(Duration::from_secs(5), sleeper).await.expect("woken").expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn a_standing_clock_moves_only_when_it_is_moved() {
+        let at = DateTime::from_timestamp(1_800_000_000, 0).expect("valid");
+        let clock = Clock::standing_at(at);
+        assert_eq!(clock.now(), at);
+        clock.advance(TimeDelta::hours(1));
+        clock.sleep_until(at + TimeDelta::hours(1)).await;
+        assert_eq!(clock.now(), at + TimeDelta::hours(1));
+        clock.set(at);
+        assert_eq!(clock.now(), at);
     }
 
     #[test]
