@@ -25,7 +25,7 @@ impl State {
         let connection = Connection::open(directory.join("host.db"))?;
         // Without fsync a commit survives the death of this process (the promise here), not that of the machine.
         connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
+            "PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL;
              CREATE TABLE IF NOT EXISTS state (
                  kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;",
         )?;
