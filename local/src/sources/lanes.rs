@@ -44,7 +44,7 @@ pub(super) struct Batch {
     failures: u32,
     /// Invocations that these records were part of.
     pub(super) invocations: u32,
-    /// The last failure, if there was one.
+    /// How the last invocation failed, if it failed as a whole.
     pub(super) failure: Option<Failure>,
 }
 
@@ -254,9 +254,13 @@ impl Lanes {
             return;
         };
         let decision = decide(batch.entries.len(), batch.failures, &verdict, &self.settings);
-        batch.invocations = batch.invocations.saturating_add(u32::from(verdict != Verdict::Throttled));
-        if let Verdict::Failed(failure) = verdict {
-            batch.failure = Some(failure);
+        if verdict != Verdict::Throttled {
+            batch.invocations = batch.invocations.saturating_add(1);
+            batch.failure = match verdict {
+                Verdict::Failed(failure) => Some(failure),
+                // It answered, whatever the invocation before did.
+                _ => None,
+            };
         }
         let mut rest = batch.split_off(decision.settled);
         self.settle(batch.entries.iter().map(|entry| entry.place));
