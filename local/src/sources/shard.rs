@@ -146,12 +146,13 @@ impl Reader {
         page
     }
 
-    fn position(&self) -> Result<Position, EndpointError> {
+    fn position(&mut self) -> Result<Position, EndpointError> {
         if let Some(sequence) = &self.last_read {
             return Ok(Position::After(sequence.clone()));
         }
         let checkpoint = self.mapping.checkpoint(&self.id);
         let checkpoint = checkpoint.map_err(|error| EndpointError::Other(error.to_string()))?;
+        self.saved = checkpoint.as_ref().and_then(|checkpoint| checkpoint.sequence.clone());
         Ok(self.mapping.position(checkpoint, self.starting))
     }
 
