@@ -28,6 +28,8 @@ mod streams;
 #[cfg(test)]
 mod emulator_tests;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod testing;
 
 pub use activity::SourceStatus;
