@@ -282,7 +282,7 @@ impl Model {
             other => prop_assert!(false, "{other:?} is no condition"),
         }
         self.told_history(message, first)?;
-        self.forget_told(&told.to_vec(), now);
+        self.forget_told(told, now);
         Ok(())
     }
 
@@ -311,11 +311,11 @@ impl Model {
         refusing: bool,
         now: DateTime<Utc>,
     ) -> Checked {
-        for shard in 0..self.closed.len() {
+        for (shard, checkpoint) in checkpoints.iter().enumerate() {
             if self.parents_done(shard) {
                 self.read(shard, now);
             }
-            let checkpoint = checkpoints[shard].as_deref().map(place);
+            let checkpoint = checkpoint.as_deref().map(place);
             prop_assert_eq!(checkpoint, self.settled_to(shard), "the checkpoint of shard {}", shard);
             self.saved.insert(shard, checkpoint);
         }
@@ -358,8 +358,8 @@ impl Model {
 
     /// The host died; these are the checkpoints it left.
     pub(super) fn crashed(&mut self, checkpoints: &[Option<String>]) -> Checked {
-        for shard in 0..self.closed.len() {
-            let checkpoint = checkpoints[shard].as_deref().map(place);
+        for (shard, checkpoint) in checkpoints.iter().enumerate() {
+            let checkpoint = checkpoint.as_deref().map(place);
             let (least, most) = (self.saved.get(&shard).copied().flatten(), self.settled_to(shard));
             prop_assert!(
                 least <= checkpoint && checkpoint <= most,
@@ -391,8 +391,8 @@ impl Model {
 
     /// The host shut down in order: what it knew is saved.
     pub(super) fn stopped(&mut self, checkpoints: &[Option<String>]) -> Checked {
-        for shard in 0..self.closed.len() {
-            prop_assert_eq!(checkpoints[shard].as_deref().map(place), self.settled_to(shard));
+        for (shard, checkpoint) in checkpoints.iter().enumerate() {
+            prop_assert_eq!(checkpoint.as_deref().map(place), self.settled_to(shard));
         }
         self.crashed(checkpoints)
     }
