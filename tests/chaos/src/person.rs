@@ -53,8 +53,8 @@ impl Person {
             let result = send(&caller, method, target, headers, body).await;
             match result {
                 Ok(answer) if answer.status == 401 => self.caller = None,
-                Ok(answer) if answer.status == 429 => {}
-                Ok(answer) if answer.status.is_server_error() => may_be_done = true,
+                // Also a throttle: it may have met the repetition of a write whose own answer was lost.
+                Ok(answer) if answer.status == 429 || answer.status.is_server_error() => may_be_done = true,
                 Ok(answer) => return Said { answer, may_be_done },
                 Err(_) => may_be_done = true,
             }
