@@ -74,7 +74,7 @@ impl Evidence {
         let client = cloud.clients().await?.dynamodb;
         let mut from = None;
         loop {
-            let page = client.scan().table_name("notes-LedgerTable").set_exclusive_start_key(from);
+            let page = client.scan().table_name("local-LedgerTable").set_exclusive_start_key(from);
             let page = page.send().await?;
             page.items().iter().for_each(|item| self.read_item(item));
             from = page.last_evaluated_key;

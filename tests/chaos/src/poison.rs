@@ -36,7 +36,7 @@ pub(crate) async fn put(cloud: &Cloud, chances: &mut fastrand::Rng) -> Result<BT
     }
     let keys = [format!("NOTE#{}", mark()), format!("ATTACHMENT#{}", mark())];
     for sk in keys {
-        let put = clients.dynamodb.put_item().table_name("notes-NotesTable");
+        let put = clients.dynamodb.put_item().table_name("local-NotesTable");
         let put = put.item("pk", AttributeValue::S("OWNER#nobody".to_owned()));
         put.item("sk", AttributeValue::S(sk)).send().await?;
     }
