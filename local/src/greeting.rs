@@ -29,6 +29,14 @@ pub fn print(control: &Control, data: &Path, is_ephemeral: bool) {
     eprintln!("{}", style("  Ctrl-C ends it.").for_stderr().dim());
 }
 
+/// Tells what the endpoint at `--endpoint` cannot do.
+pub fn warn_of_lacking(lacking: &[String]) {
+    let paint = Paint::for_stderr();
+    for what in lacking {
+        eprintln!("{} the endpoint is not all that the template wants: {what}", paint.bold("warning:"));
+    }
+}
+
 /// Tells that the end has begun.
 pub fn stopping() {
     eprintln!("{}", style("finishing what runs…").for_stderr().dim());

@@ -88,6 +88,7 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
     let executables =
         build::build(&app.functions, cli.release_handlers, &data.path.join("artifacts")).await?;
     let provisioned = provision::provision(&app, &clients).await?;
+    greeting::warn_of_lacking(&provisioned.lacking);
     provisioned.substitute(&mut app);
 
     let lambda = start_lambda(&app, executables, &services.url, &credentials, &clock, &data.path, cli.seed);

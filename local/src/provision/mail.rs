@@ -2,7 +2,13 @@
 
 use super::ProvisionError;
 use crate::app::{App, ConfigurationSet, EventDestination, Subscription, Topic};
+use aws_sdk_ses::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ses::operation::list_identities::ListIdentitiesError;
 use aws_sdk_ses::types as ses;
+
+/// Identities of one page, and pages that are read: an account has 10 000 identities at most.
+const PAGE: i32 = 1_000;
+const MOST_PAGES: usize = 10;
 
 pub(super) async fn topics(app: &App, client: &aws_sdk_sns::Client) -> Result<(), ProvisionError> {
     for topic in &app.topics {
@@ -41,22 +47,38 @@ async fn subscribe(subscription: &Subscription, client: &aws_sdk_sns::Client) ->
     Ok(())
 }
 
-pub(super) async fn identities(app: &App, client: &aws_sdk_ses::Client) -> Result<(), ProvisionError> {
+/// Gives what the endpoint does not know how to do, each as a sentence.
+pub(super) async fn identities(
+    app: &App,
+    client: &aws_sdk_ses::Client,
+) -> Result<Vec<String>, ProvisionError> {
     for identity in &app.identities {
         verify(identity, client).await?;
     }
+    let mut lacking = Vec::new();
     for set in &app.configuration_sets {
         configuration_set(set, client).await?;
+        for destination in &set.destinations {
+            if event_destination(set, destination, client).await? == Made::Unknown {
+                let events = destination.event_types.join(" and ");
+                lacking.push(format!("it has no event destinations, so nobody is told of {events} of e-mails"));
+            }
+        }
     }
-    Ok(())
+    Ok(lacking)
+}
+
+/// Whether an endpoint did as it was asked, or does not know the operation at all.
+#[derive(PartialEq, Eq)]
+enum Made {
+    Now,
+    Unknown,
 }
 
 /// Asks for the identity unless it was asked for: in the cloud each time is an e-mail to its owner.
 async fn verify(identity: &str, client: &aws_sdk_ses::Client) -> Result<(), ProvisionError> {
     let what = format!("identity {identity}");
-    let known = client.get_identity_verification_attributes().identities(identity).send().await;
-    // An endpoint that cannot say is asked again: it sends no e-mail either.
-    if known.is_ok_and(|known| known.verification_attributes().contains_key(identity)) {
+    if is_known(identity, client).await.map_err(ProvisionError::sdk(&what))? {
         return Ok(());
     }
     if identity.contains('@') {
@@ -67,6 +89,23 @@ async fn verify(identity: &str, client: &aws_sdk_ses::Client) -> Result<(), Prov
         request.send().await.map_err(ProvisionError::sdk(&what))?;
     }
     Ok(())
+}
+
+/// Whether the identity was asked for, verified or not. By the list of all: asked for the status of one that they do not
+/// know, endpoints differ.
+async fn is_known(identity: &str, client: &aws_sdk_ses::Client) -> Result<bool, SdkError<ListIdentitiesError>> {
+    let mut after = None;
+    for _ in 0..MOST_PAGES {
+        let page = client.list_identities().max_items(PAGE).set_next_token(after).send().await?;
+        if page.identities().iter().any(|known| known == identity) {
+            return Ok(true);
+        }
+        after = page.next_token.filter(|token| !token.is_empty());
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(false)
 }
 
 async fn configuration_set(
@@ -82,21 +121,17 @@ async fn configuration_set(
                 .as_service_error()
                 .is_some_and(|error| error.is_configuration_set_already_exists_exception()) =>
         {
-            return Err(ProvisionError::sdk(&what)(error));
+            Err(ProvisionError::sdk(&what)(error))
         }
-        _ => {}
+        _ => Ok(()),
     }
-    for destination in &set.destinations {
-        event_destination(set, destination, client).await?;
-    }
-    Ok(())
 }
 
 async fn event_destination(
     set: &ConfigurationSet,
     destination: &EventDestination,
     client: &aws_sdk_ses::Client,
-) -> Result<(), ProvisionError> {
+) -> Result<Made, ProvisionError> {
     let what = format!("event destination {} of {}", destination.name, set.name);
     let wrong = |error: aws_sdk_ses::error::BuildError| ProvisionError::new(&what, error.to_string());
     let topic = ses::SnsDestination::builder().topic_arn(&destination.topic_arn).build().map_err(wrong)?;
@@ -110,7 +145,9 @@ async fn event_destination(
         .map_err(wrong)?;
     let create = client.create_configuration_set_event_destination().configuration_set_name(&set.name);
     match create.event_destination(body.clone()).send().await {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(Made::Now),
+        // How a service of the query protocol says that it has no such operation.
+        Err(error) if error.code() == Some("InvalidAction") => Ok(Made::Unknown),
         Err(error)
             if error
                 .as_service_error()
@@ -119,7 +156,7 @@ async fn event_destination(
             let update =
                 client.update_configuration_set_event_destination().configuration_set_name(&set.name);
             update.event_destination(body).send().await.map_err(ProvisionError::sdk(&what))?;
-            Ok(())
+            Ok(Made::Now)
         }
         Err(error) => Err(ProvisionError::sdk(&what)(error)),
     }

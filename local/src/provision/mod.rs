@@ -18,6 +18,8 @@ pub struct Provisioned {
     pub stream_arns: BTreeMap<String, String>,
     /// By queue name.
     pub queue_urls: BTreeMap<String, String>,
+    /// What the endpoint cannot do and the application can run without, each as a sentence.
+    pub lacking: Vec<String>,
 }
 
 /// What could not be made, and what the endpoint said.
@@ -51,8 +53,8 @@ pub async fn provision(app: &App, clients: &Clients) -> Result<Provisioned, Prov
     for bucket in &app.buckets {
         buckets::provision(bucket, &clients.s3).await?;
     }
-    mail::identities(app, &clients.ses).await?;
-    Ok(Provisioned { stream_arns, queue_urls })
+    let lacking = mail::identities(app, &clients.ses).await?;
+    Ok(Provisioned { stream_arns, queue_urls, lacking })
 }
 
 impl Provisioned {
