@@ -106,7 +106,7 @@ function buildTables() {
         { title: "Queue", text: ({ name }) => nameCell(name) },
         { title: "Waiting", numeric: true, text: ({ visible }) => visible },
         { title: "In flight", numeric: true, text: ({ in_flight: count }) => count },
-        { title: "Delayed", numeric: true, text: (queue) => delayedCell(queue) },
+        { title: "Delayed", numeric: true, text: ({ delayed }) => delayed },
         { title: "", build: (queue) => queueActions(queue) },
       ],
     }),
@@ -148,11 +148,6 @@ function failures({ errors, timeouts, throttles }) {
   const sum = errors + timeouts + throttles;
   if (!sum) return "0";
   return el("span", { class: "warned", title: parts.map(([count, what]) => `${count} ${what}`).join(", ") }, String(sum));
-}
-
-function delayedCell({ delayed, in_flight: inFlight, next_due: due }) {
-  if (!due || !(delayed || inFlight)) return String(delayed);
-  return el("span", { title: `the next becomes visible at ${due}` }, String(delayed));
 }
 
 function stateCell({ state: text, last_error: error, next_due: due }) {

@@ -20,7 +20,7 @@ mod wire;
 pub use clock::Clock;
 pub use faults::{Fault, Faults};
 pub use ses::mailbox::{Mail, Mailbox};
-pub use sqs::{PeekedMessage, QueueStatus};
+pub use sqs::PeekedMessage;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use std::future::Future;
@@ -199,11 +199,6 @@ impl Emulator {
         let this = self.clone();
         // A failed task is one that panicked or was shut down: nothing is left half done either way.
         let _ = tokio::task::spawn_blocking(move || this.0.dynamo.trim_streams()).await;
-    }
-
-    /// Every queue, by name.
-    pub fn queues(&self) -> Vec<QueueStatus> {
-        self.0.sqs.statuses()
     }
 
     /// The first `limit` messages of a queue, oldest first, without receiving them.

@@ -5,6 +5,7 @@ mod idle;
 mod observe;
 mod operate;
 mod page;
+mod queues;
 
 pub use operate::CLOCK;
 
@@ -15,10 +16,12 @@ use crate::lambda::Lambda;
 use crate::sources::Sources;
 use crate::state::State;
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use emulator::{Clock, Emulator};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -46,9 +49,9 @@ pub fn router(control: Arc<Control>) -> Router {
         .route("/identity/jwks.json", get(observe::jwks))
         .route("/mail", get(observe::mail_list).delete(operate::clear_mail))
         .route("/mail/{id}", get(observe::mail))
-        .route("/queues", get(observe::queues))
-        .route("/queues/{name}/messages", get(observe::messages))
-        .route("/queues/{name}/replay", post(operate::replay))
+        .route("/queues", get(queues::list))
+        .route("/queues/{name}/messages", get(queues::messages))
+        .route("/queues/{name}/replay", post(queues::replay))
         .route("/schedules", get(observe::schedules))
         .route("/schedules/{name}/run", post(operate::run_schedule))
         .route("/clock", get(observe::clock).post(operate::move_clock))
@@ -65,6 +68,11 @@ pub fn router(control: Arc<Control>) -> Router {
         .route("/_local/{file}", get(page::file))
         .nest("/_local", routes)
         .with_state(control)
+}
+
+/// Reads a body as JSON whatever its declared type: these routes are typed by hand into curl.
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(Refusal::bad_request)
 }
 
 /// A control request that cannot be answered.

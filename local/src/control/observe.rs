@@ -105,18 +105,6 @@ pub(super) async fn mail(
     mail.map(Json).ok_or_else(|| Refusal::not_found(format!("there is no mail {id}")))
 }
 
-pub(super) async fn queues(State(control): State<Arc<Control>>) -> Answer {
-    Ok(Json(json!(control.embedded()?.queues())))
-}
-
-pub(super) async fn messages(State(control): State<Arc<Control>>, Path(name): Path<String>) -> Answer {
-    let emulator = control.embedded()?;
-    if !emulator.queues().iter().any(|queue| queue.name == name) {
-        return Err(Refusal::not_found(format!("there is no queue {name}")));
-    }
-    Ok(Json(json!(emulator.peek(&name, LISTED))))
-}
-
 pub(super) async fn schedules(State(control): State<Arc<Control>>) -> Json<Value> {
     Json(json!(control.sources.schedules()))
 }

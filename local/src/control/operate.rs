@@ -1,7 +1,6 @@
 //! What changes something.
 
-use super::{Control, Refusal};
-use crate::dead_letters::{Action, Course, DeadLetters, Which};
+use super::{Control, Refusal, read};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -9,7 +8,6 @@ use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use emulator::Fault;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -18,40 +16,9 @@ type Answer = Result<Json<Value>, Refusal>;
 /// Where the clock's offset is kept over restarts.
 pub const CLOCK: (&str, &str) = ("clock", "offset_milliseconds");
 
-/// Reads a body as JSON whatever its declared type: these routes are typed by hand into curl.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(Refusal::bad_request)
-}
-
 pub(super) async fn clear_mail(State(control): State<Arc<Control>>) -> Result<StatusCode, Refusal> {
     control.embedded()?.mailbox().clear();
     Ok(StatusCode::NO_CONTENT)
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct ReplayBody {
-    /// One message; all of them when absent.
-    message_id: Option<String>,
-}
-
-pub(super) async fn replay(
-    State(control): State<Arc<Control>>,
-    Path(name): Path<String>,
-    body: Bytes,
-) -> Answer {
-    let body: ReplayBody = if body.is_empty() { ReplayBody::default() } else { read(&body)? };
-    let letters = DeadLetters::open(control.clients.sqs.clone(), &name).await.map_err(Refusal::not_found)?;
-    let which = body.message_id.map_or(Which::All, |id| Which::Only([id].into()));
-    let outcome = letters.act(Action::Replay, &which, &Course::default()).await.map_err(Refusal::failed)?;
-    if let Some(id) = outcome.missing.first() {
-        return Err(Refusal::not_found(format!("there is no message {id} in {name}")));
-    }
-    // One that cannot be sent back stays, and does not keep the others.
-    match outcome.stayed.first_key_value() {
-        Some((id, reason)) => Err(Refusal::failed(format!("message {id} stays: {reason}"))),
-        None => Ok(Json(json!({ "replayed": outcome.done }))),
-    }
 }
 
 pub(super) async fn run_schedule(

@@ -5,7 +5,7 @@ use super::{FunctionError, Invocation, Outcome, Source};
 use crate::app;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::Instant;
@@ -19,12 +19,17 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Default)]
 pub(super) struct Work {
     active: AtomicUsize,
+    begun: AtomicU64,
     none: Notify,
 }
 
 impl Work {
     pub(super) fn active(&self) -> usize {
         self.active.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::SeqCst)
     }
 
     pub(super) async fn until_none(&self) {
@@ -46,6 +51,7 @@ struct Counted(Arc<Work>);
 impl Counted {
     fn new(work: &Arc<Work>) -> Self {
         work.active.fetch_add(1, Ordering::SeqCst);
+        work.begun.fetch_add(1, Ordering::SeqCst);
         Self(work.clone())
     }
 }

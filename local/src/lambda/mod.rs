@@ -203,6 +203,11 @@ impl Lambda {
         self.0.shared.work.active()
     }
 
+    /// Invocations begun since the start.
+    pub fn begun(&self) -> u64 {
+        self.0.shared.work.begun()
+    }
+
     /// Every invocation from now on, as it ends. A slow reader misses the oldest.
     pub fn events(&self) -> broadcast::Receiver<Invocation> {
         self.0.shared.events.subscribe()

@@ -156,6 +156,15 @@ impl Sources {
         if !local() {
             return false;
         }
+        // Twice: what the endpoint itself moved meanwhile to a place already seen, the second look finds.
+        if !(self.endpoints_idle().await && self.endpoints_idle().await) {
+            return false;
+        }
+        // Retries and schedules need no endpoint to begin: had one begun meanwhile, it could have written anything.
+        local() && self.activity.turns() == before
+    }
+
+    async fn endpoints_idle(&self) -> bool {
         for mapping in &self.streams {
             if !mapping.idle().await {
                 return false;
@@ -166,8 +175,7 @@ impl Sources {
                 return false;
             }
         }
-        // Retries and schedules need no endpoint to begin: had one begun meanwhile, it could have written anything.
-        local() && self.activity.turns() == before
+        true
     }
 
     /// The earliest moment on the clock at which something that waits now becomes runnable: retries of asynchronous

@@ -30,27 +30,6 @@ const LARGEST_BATCH: usize = 1_048_576;
 
 type Result<T = ()> = std::result::Result<T, ServiceError>;
 
-/// How a queue stands.
-#[derive(Serialize, Clone, Debug)]
-pub struct QueueStatus {
-    /// The queue's name.
-    pub name: String,
-    /// Its ARN.
-    pub arn: String,
-    /// The path of its URL, `/account/name`.
-    pub url_path: String,
-    /// Messages that a receive would find.
-    pub visible: usize,
-    /// Messages received and not yet deleted or timed out.
-    pub in_flight: usize,
-    /// Messages sent but not yet visible.
-    pub delayed: usize,
-    /// The name of its dead-letter queue.
-    pub dead_letter_target: Option<String>,
-    /// When the next delayed or in-flight message becomes visible.
-    pub next_due: Option<DateTime<Utc>>,
-}
-
 /// A message as it lies in its queue.
 #[derive(Serialize, Clone, Debug)]
 pub struct PeekedMessage {
@@ -269,28 +248,6 @@ impl Sqs {
         queue.announce();
         self.shared.changed();
         Ok(changed)
-    }
-
-    /// How every queue stands, by name.
-    pub(crate) fn statuses(&self) -> Vec<QueueStatus> {
-        let now = self.shared.clock.now_millis();
-        let mut state = self.state();
-        state.queues.values_mut().map(|queue| self.status(queue, now)).collect()
-    }
-
-    fn status(&self, queue: &mut Queue, now: i64) -> QueueStatus {
-        queue.promote(now);
-        let counts = queue.counts();
-        QueueStatus {
-            arn: self.shared.arn("sqs", &queue.name),
-            url_path: format!("/{}/{}", self.shared.account, queue.name),
-            name: queue.name.clone(),
-            visible: counts.visible,
-            in_flight: counts.in_flight,
-            delayed: counts.delayed,
-            dead_letter_target: queue.settings.redrive.as_ref().map(|redrive| redrive.target().to_owned()),
-            next_due: queue.next_due().and_then(DateTime::from_timestamp_millis),
-        }
     }
 
     /// The first `limit` messages of a queue, oldest first; none of an unknown queue.
