@@ -11,6 +11,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// An endpoint that is being started needs a moment; one that is gone should be told of soon.
@@ -19,13 +20,32 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Above the 20 s that an SQS long poll may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Names a PEM file with the certificates that an endpoint's own must come from, in place of the system's: as with all of
+/// AWS's tools.
+pub const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// The file that `AWS_CA_BUNDLE` names, wherever one looks from.
+///
+/// # Errors
+/// When the path cannot be made absolute.
+pub fn ca_bundle() -> Result<Option<PathBuf>, ClientError> {
+    let Some(path) = std::env::var_os(CA_BUNDLE).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty())
+    else {
+        return Ok(None);
+    };
+    match std::path::absolute(&path) {
+        Ok(path) => Ok(Some(path)),
+        Err(source) => Err(ClientError::CertificateFile { path, source }),
+    }
+}
+
 /// Why no clients could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("AWS_CA_BUNDLE names {path}, which cannot be read: {source}")]
-    CertificateFile { path: String, source: std::io::Error },
-    #[error("AWS_CA_BUNDLE cannot be used: {0}")]
-    Certificates(String),
+    #[error("{CA_BUNDLE} names {path}, which cannot be read: {source}")]
+    CertificateFile { path: PathBuf, source: std::io::Error },
+    #[error("{CA_BUNDLE} names {path}, which cannot be used: {problem}")]
+    Certificates { path: PathBuf, problem: String },
 }
 
 /// A client of each data service. Clones share connections.
@@ -40,17 +60,23 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Clients for everything behind the endpoint at `url`, for example `http://127.0.0.1:4566`.
+    /// Clients for everything behind the endpoint at `url`, for example `http://127.0.0.1:4566`. `ca_bundle` takes the place
+    /// of the system's certificates.
     ///
     /// # Errors
-    /// When `AWS_CA_BUNDLE` is set and unusable.
-    pub fn new(url: &str, region: &str, credentials: Credentials) -> Result<Self, ClientError> {
+    /// When `ca_bundle` is unusable.
+    pub fn new(
+        url: &str,
+        region: &str,
+        credentials: Credentials,
+        ca_bundle: Option<&Path>,
+    ) -> Result<Self, ClientError> {
         let config = SdkConfig::builder()
             .behavior_version(behavior_version())
             .region(Region::new(region.to_owned()))
             .endpoint_url(url)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(http_client()?)
+            .http_client(http_client(ca_bundle)?)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(timeouts())
             // A loopback endpoint that is paused (a debugger, a moved clock) is not a broken one.
@@ -74,7 +100,7 @@ impl Clients {
 /// # Errors
 /// When `AWS_CA_BUNDLE` is set and unusable.
 pub async fn of_aws() -> Result<SdkConfig, ClientError> {
-    let loader = aws_config::defaults(behavior_version()).http_client(http_client()?);
+    let loader = aws_config::defaults(behavior_version()).http_client(http_client(ca_bundle()?.as_deref())?);
     Ok(loader.timeout_config(timeouts()).load().await)
 }
 
@@ -90,19 +116,18 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Speaks HTTP and HTTPS. `AWS_CA_BUNDLE` takes the place of the system's certificates, as everywhere with AWS.
-fn http_client() -> Result<SharedHttpClient, ClientError> {
+/// Speaks HTTP and HTTPS.
+fn http_client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, ClientError> {
     let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
+    let Some(path) = ca_bundle else {
         return Ok(builder.build_https());
     };
-    let pem = std::fs::read(&path).map_err(|source| ClientError::CertificateFile {
-        path: path.to_string_lossy().into_owned(),
-        source,
-    })?;
+    let pem = std::fs::read(path)
+        .map_err(|source| ClientError::CertificateFile { path: path.to_owned(), source })?;
     let store = TrustStore::empty().with_pem_certificate(pem);
-    let context = TlsContext::builder().with_trust_store(store).build();
-    let context = context.map_err(|error| ClientError::Certificates(error.to_string()))?;
+    let context = TlsContext::builder().with_trust_store(store).build().map_err(|error| {
+        ClientError::Certificates { path: path.to_owned(), problem: error.to_string() }
+    })?;
     Ok(builder.tls_context(context).build_https())
 }
 
@@ -119,7 +144,7 @@ mod tests {
         let app = axum::Router::new().route("/", axum::routing::post(answer));
         let server = tokio::spawn(async move { axum::serve(listener, app).await });
         let credentials = Credentials::from_keys("a", "b", None);
-        let clients = Clients::new(&url, "us-east-1", credentials).unwrap();
+        let clients = Clients::new(&url, "us-east-1", credentials, None).unwrap();
         let queues = clients.sqs.list_queues().send().await.unwrap();
         assert_eq!(queues.queue_urls(), ["u"]);
         server.abort();

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::cli::HostOptions;
-use crate::clients::Clients;
+use crate::clients::{self, Clients};
 use crate::control::{self, Control};
 use crate::http_api::{Gateway, Verifier};
 use crate::identity::Identity;
@@ -82,7 +82,8 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
     let services =
         start_services(&cli, &data.path, address.port(), &clock, &credentials, services_stopped).await?;
 
-    let clients = Clients::new(&services.url, REGION, credentials.host().for_sdk())?;
+    let ca_bundle = clients::ca_bundle()?;
+    let clients = Clients::new(&services.url, REGION, credentials.host().for_sdk(), ca_bundle.as_deref())?;
     let mut app = load(&cli, &state, &services.url, &issuer, &api_url)?;
     welcome_the_page(&mut app, address.port());
     let executables =
@@ -91,7 +92,8 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
     greeting::warn_of_lacking(&provisioned.lacking);
     provisioned.substitute(&mut app);
 
-    let lambda = start_lambda(&app, executables, &services.url, &credentials, &clock, &data.path, cli.seed);
+    let endpoint = Endpoint { url: services.url.clone(), ca_bundle };
+    let lambda = start_lambda(&app, executables, endpoint, &credentials, &clock, &data.path, cli.seed);
     let identity = Arc::new(Identity::open(&state, issuer, clock.clone())?);
     let sources = Arc::new(Sources::start(
         &app,
@@ -223,10 +225,26 @@ fn welcome_the_page(app: &mut App, port: u16) {
     }
 }
 
+/// Where functions find the data services, and whose certificates they trust there.
+struct Endpoint {
+    url: String,
+    ca_bundle: Option<PathBuf>,
+}
+
+impl Endpoint {
+    fn variables(&self) -> BTreeMap<String, String> {
+        let mut variables = BTreeMap::from([("AWS_ENDPOINT_URL".to_owned(), self.url.clone())]);
+        if let Some(path) = &self.ca_bundle {
+            variables.insert(clients::CA_BUNDLE.to_owned(), path.to_string_lossy().into_owned());
+        }
+        variables
+    }
+}
+
 fn start_lambda(
     app: &App,
     mut executables: BTreeMap<String, PathBuf>,
-    endpoint: &str,
+    endpoint: Endpoint,
     credentials: &credentials::Issuer,
     clock: &Clock,
     data: &Path,
@@ -237,9 +255,9 @@ fn start_lambda(
         .iter()
         .filter_map(|function| Some((function.clone(), executables.remove(&function.name)?)))
         .collect();
-    let (endpoint, credentials) = (endpoint.to_owned(), credentials.clone());
+    let credentials = credentials.clone();
     let environment = move |function: &crate::app::Function| {
-        let mut variables = BTreeMap::from([("AWS_ENDPOINT_URL".to_owned(), endpoint.clone())]);
+        let mut variables = endpoint.variables();
         variables.extend(credentials.of_function(&function.name).variables());
         variables
     };

@@ -9,6 +9,7 @@ use crate::streams::Streams;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -68,15 +69,12 @@ impl Aws {
             None,
             "environment",
         );
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .build_https();
         let endpoint = env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
         let mut config = SdkConfig::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
             .region(Region::new(variable("AWS_REGION")?))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(http)
+            .http_client(http_client()?)
             .retry_config(
                 RetryConfig::standard()
                     .with_max_attempts(3)
@@ -132,6 +130,19 @@ impl Aws {
     pub fn streams(&self) -> Streams {
         Streams::new(aws_sdk_dynamodbstreams::Client::new(&self.config))
     }
+}
+
+/// Speaks HTTP and HTTPS. `AWS_CA_BUNDLE` names the certificates to trust in place of the system's, as with all of AWS's
+/// tools: an endpoint that is not AWS may have its own.
+fn http_client() -> Result<SharedHttpClient, Error> {
+    let builder =
+        aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
+    let Some(path) = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
+        return Ok(builder.build_https());
+    };
+    let pem = std::fs::read(&path).map_err(|error| format!("AWS_CA_BUNDLE cannot be read: {error}"))?;
+    let store = tls::TrustStore::empty().with_pem_certificate(pem);
+    Ok(builder.tls_context(tls::TlsContext::builder().with_trust_store(store).build()?).build_https())
 }
 
 fn aws_smithy_async_sleep() -> aws_smithy_async::rt::sleep::SharedAsyncSleep {
