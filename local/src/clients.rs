@@ -125,9 +125,10 @@ fn http_client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, ClientError
     let pem = std::fs::read(path)
         .map_err(|source| ClientError::CertificateFile { path: path.to_owned(), source })?;
     let store = TrustStore::empty().with_pem_certificate(pem);
-    let context = TlsContext::builder().with_trust_store(store).build().map_err(|error| {
-        ClientError::Certificates { path: path.to_owned(), problem: error.to_string() }
-    })?;
+    let context = TlsContext::builder()
+        .with_trust_store(store)
+        .build()
+        .map_err(|error| ClientError::Certificates { path: path.to_owned(), problem: error.to_string() })?;
     Ok(builder.tls_context(context).build_https())
 }
 

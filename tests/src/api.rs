@@ -3,13 +3,19 @@
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
-type HttpClient = Client<HttpConnector, Full<Bytes>>;
+type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// The API of one host.
 #[derive(Clone)]
@@ -50,7 +56,16 @@ impl Answer {
 
 impl Api {
     pub fn new(url: String) -> Self {
-        Self { url, client: Client::builder(TokioExecutor::new()).build_http() }
+        Self { url, client: client(RootCertStore::empty()) }
+    }
+
+    /// The same API, for one whose presigned URLs lead to an endpoint with a certificate of its own `authority` (PEM).
+    pub fn trusting(url: String, authority: &str) -> Self {
+        let mut trusted = RootCertStore::empty();
+        trusted
+            .add(CertificateDer::from_pem_slice(authority.as_bytes()).expect("PEM"))
+            .expect("a certificate");
+        Self { url, client: client(trusted) }
     }
 
     /// Sends one request to a path of this API or to a whole URL; fails when no answer comes.
@@ -150,6 +165,16 @@ impl Api {
     pub async fn fault(&self, fault: Value) {
         self.send("POST", "/_local/faults", &[], fault.to_string()).await.expect(204);
     }
+}
+
+fn client(trusted: RootCertStore) -> HttpClient {
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows them")
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+    Client::builder(TokioExecutor::new()).build(connector)
 }
 
 /// Someone with a token.

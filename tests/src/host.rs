@@ -17,6 +17,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// Further arguments.
     pub arguments: Vec<String>,
+    /// Further environment variables.
+    pub environment: Vec<(String, String)>,
     /// An optimised host, for measurements.
     pub release: bool,
 }
@@ -46,7 +48,12 @@ impl Host {
             Some(data) => command.arg("--data").arg(data),
             None => command.arg("--ephemeral"),
         };
-        command.args(&options.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command
+            .args(&options.arguments)
+            .envs(options.environment.clone())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
         let mut child = command.spawn().expect("the host starts");
         let ready = wait_until_ready(&mut child, &ready_file, directory.path()).await;
         let text = |name: &str| ready[name].as_str().expect("a text in the ready file").to_owned();

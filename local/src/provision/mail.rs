@@ -61,7 +61,8 @@ pub(super) async fn identities(
         for destination in &set.destinations {
             if event_destination(set, destination, client).await? == Made::Unknown {
                 let events = destination.event_types.join(" and ");
-                lacking.push(format!("it has no event destinations, so nobody is told of {events} of e-mails"));
+                lacking
+                    .push(format!("it has no event destinations, so nobody is told of {events} of e-mails"));
             }
         }
     }
@@ -93,7 +94,10 @@ async fn verify(identity: &str, client: &aws_sdk_ses::Client) -> Result<(), Prov
 
 /// Whether the identity was asked for, verified or not. By the list of all: asked for the status of one that they do not
 /// know, endpoints differ.
-async fn is_known(identity: &str, client: &aws_sdk_ses::Client) -> Result<bool, SdkError<ListIdentitiesError>> {
+async fn is_known(
+    identity: &str,
+    client: &aws_sdk_ses::Client,
+) -> Result<bool, SdkError<ListIdentitiesError>> {
     let mut after = None;
     for _ in 0..MOST_PAGES {
         let page = client.list_identities().max_items(PAGE).set_next_token(after).send().await?;
