@@ -29,7 +29,8 @@ pub const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 /// # Errors
 /// When the path cannot be made absolute.
 pub fn ca_bundle() -> Result<Option<PathBuf>, ClientError> {
-    let Some(path) = std::env::var_os(CA_BUNDLE).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty())
+    let Some(path) =
+        std::env::var_os(CA_BUNDLE).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty())
     else {
         return Ok(None);
     };
@@ -60,12 +61,19 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Clients for everything behind the endpoint at `url`, for example `http://127.0.0.1:4566`. `ca_bundle` takes the place
-    /// of the system's certificates.
+    /// Clients for everything behind the endpoint at `url`, for example `http://127.0.0.1:4566`.
+    ///
+    /// # Errors
+    /// When `AWS_CA_BUNDLE` is set and unusable.
+    pub fn new(url: &str, region: &str, credentials: Credentials) -> Result<Self, ClientError> {
+        Self::trusting(url, region, credentials, ca_bundle()?.as_deref())
+    }
+
+    /// The same, with another file of certificates than the environment names, or the system's.
     ///
     /// # Errors
     /// When `ca_bundle` is unusable.
-    pub fn new(
+    pub fn trusting(
         url: &str,
         region: &str,
         credentials: Credentials,
@@ -136,6 +144,15 @@ fn http_client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, ClientError
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_bundle_that_cannot_be_read_is_named() {
+        let credentials = Credentials::from_keys("a", "b", None);
+        let bundle = Path::new("/nowhere/bundle.pem");
+        let error = Clients::trusting("https://127.0.0.1:1", "us-east-1", credentials, Some(bundle));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(CA_BUNDLE) && error.contains("/nowhere/bundle.pem"), "{error}");
+    }
+
     #[tokio::test]
     async fn a_request_reaches_a_plain_endpoint() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -145,7 +162,7 @@ mod tests {
         let app = axum::Router::new().route("/", axum::routing::post(answer));
         let server = tokio::spawn(async move { axum::serve(listener, app).await });
         let credentials = Credentials::from_keys("a", "b", None);
-        let clients = Clients::new(&url, "us-east-1", credentials, None).unwrap();
+        let clients = Clients::new(&url, "us-east-1", credentials).unwrap();
         let queues = clients.sqs.list_queues().send().await.unwrap();
         assert_eq!(queues.queue_urls(), ["u"]);
         server.abort();

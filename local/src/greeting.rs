@@ -31,9 +31,9 @@ pub fn print(control: &Control, data: &Path, is_ephemeral: bool) {
 
 /// Tells what the endpoint at `--endpoint` cannot do.
 pub fn warn_of_lacking(lacking: &[String]) {
-    let paint = Paint::for_stderr();
     for what in lacking {
-        eprintln!("{} the endpoint is not all that the template wants: {what}", paint.bold("warning:"));
+        let warning = style("warning:").for_stderr().yellow();
+        eprintln!("{warning} the endpoint is not all that the template wants: {what}");
     }
 }
 

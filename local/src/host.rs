@@ -82,8 +82,7 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
     let services =
         start_services(&cli, &data.path, address.port(), &clock, &credentials, services_stopped).await?;
 
-    let ca_bundle = clients::ca_bundle()?;
-    let clients = Clients::new(&services.url, REGION, credentials.host().for_sdk(), ca_bundle.as_deref())?;
+    let clients = Clients::new(&services.url, REGION, credentials.host().for_sdk())?;
     let mut app = load(&cli, &state, &services.url, &issuer, &api_url)?;
     welcome_the_page(&mut app, address.port());
     let executables =
@@ -92,7 +91,7 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
     greeting::warn_of_lacking(&provisioned.lacking);
     provisioned.substitute(&mut app);
 
-    let endpoint = Endpoint { url: services.url.clone(), ca_bundle };
+    let endpoint = Endpoint { url: services.url.clone(), ca_bundle: clients::ca_bundle()? };
     let lambda = start_lambda(&app, executables, endpoint, &credentials, &clock, &data.path, cli.seed);
     let identity = Arc::new(Identity::open(&state, issuer, clock.clone())?);
     let sources = Arc::new(Sources::start(

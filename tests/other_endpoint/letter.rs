@@ -54,10 +54,10 @@ fn masked(text: &str) -> String {
     let mut masked = String::new();
     let mut rest = text.trim_end();
     while let Some(c) = rest.chars().next() {
-        let run = if rest.starts_with(TOKEN) {
+        let run = if let Some(value) = rest.strip_prefix(TOKEN) {
             masked.push_str(TOKEN);
             let is_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            TOKEN.len() + rest[TOKEN.len()..].find(|c| !is_token(c)).unwrap_or(rest.len() - TOKEN.len())
+            TOKEN.len() + value.find(|c| !is_token(c)).unwrap_or(value.len())
         } else if c.is_ascii_digit() {
             masked.push('#');
             rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())

@@ -58,7 +58,8 @@ async fn the_same_e_mails_are_sent_from_either_endpoint() {
     let host = Host::start().await;
     live(&host.api).await;
     let mut ours: Vec<Letter> = host.api.mail().await.iter().map(letter).collect();
-    (theirs.sort(), ours.sort());
+    theirs.sort();
+    ours.sort();
     assert_eq!(theirs.len(), LETTERS);
     assert_eq!(theirs, ours);
     let to_ben = theirs.iter().find(|letter| letter.to == ["ben@example.com"]).unwrap();

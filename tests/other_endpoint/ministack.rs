@@ -15,6 +15,8 @@ use std::sync::OnceLock;
 
 /// Between choosing a port and using it another process may take it.
 const TRIES: usize = 3;
+/// Access key and secret.
+const KEY: &str = "test";
 
 /// A running ministack. Dropping it ends it.
 pub(crate) struct Ministack {
@@ -58,13 +60,16 @@ impl Ministack {
     /// A host that keeps nothing and has its data here.
     pub(crate) fn options(&self) -> Options {
         let arguments = vec!["--endpoint".to_owned(), self.url.clone()];
-        Options { arguments, ..Options::default() }
+        // The one key that it takes in presigned URLs.
+        let keys = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", KEY)];
+        let environment = keys.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Options { arguments, environment, ..Options::default() }
     }
 
     /// Clients of it, as its users have them.
     pub(crate) fn clients(&self) -> Clients {
-        let credentials = Credentials::from_keys("test", "test", None);
-        Clients::new(&self.url, REGION, credentials, None).unwrap()
+        let credentials = Credentials::from_keys(KEY, KEY, None);
+        Clients::new(&self.url, REGION, credentials).unwrap()
     }
 
     fn log(&self) -> String {

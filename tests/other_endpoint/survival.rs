@@ -94,16 +94,23 @@ async fn kill_handlers(api: &Api) -> usize {
 
 async fn shorten_visibility(ministack: &Ministack) {
     let sqs = ministack.clients().sqs;
-    let url = sqs.get_queue_url().queue_name("notes-EmailQueue").send().await.unwrap().queue_url;
-    let change = sqs.set_queue_attributes().set_queue_url(url);
+    let change = sqs.set_queue_attributes().queue_url(email_queue(ministack).await);
     change.attributes("VisibilityTimeout".into(), VISIBILITY_SECONDS.to_string()).send().await.unwrap();
+}
+
+/// The URL of the queue that e-mail jobs go through.
+async fn email_queue(ministack: &Ministack) -> String {
+    let queues = ministack.clients().sqs.list_queues().send().await.unwrap().queue_urls.unwrap();
+    queues.into_iter().find(|url| url.ends_with("-EmailQueue")).unwrap()
 }
 
 /// A note in the table and a job in the queue, put there as handlers elsewhere would; gives what the e-mails are about.
 async fn write_while_nobody_listens(ministack: &Ministack) -> [String; 2] {
     let clients = ministack.clients();
     let title = "Written in silence.".to_owned();
-    let store = Store::new(clients.dynamodb, "notes-NotesTable".to_owned(), "notes-LedgerTable".to_owned());
+    let tables = clients.dynamodb.list_tables().send().await.unwrap().table_names.unwrap();
+    let table = |suffix| tables.iter().find(|name| name.ends_with(suffix)).unwrap().clone();
+    let store = Store::new(clients.dynamodb.clone(), table("-NotesTable"), table("-LedgerTable"));
     let notify = vec!["ben@example.com".to_owned()];
     let content = Content { title: title.clone(), notify, ..Content::default() };
     let (anna, note) = (Owner::new("anna").unwrap(), content.into_note(Timestamp::system()));
@@ -114,10 +121,10 @@ async fn write_while_nobody_listens(ministack: &Ministack) -> [String; 2] {
         to: "anna@example.com".to_owned(),
         message: Message::DailyReport(Report::empty("2026-11-24".parse().unwrap())),
     };
-    let url = clients.sqs.get_queue_url().queue_name("notes-EmailQueue").send().await.unwrap();
+    let url = email_queue(ministack).await;
     let body = serde_json::to_string(&job).unwrap();
     let message = Outgoing { body, ..Outgoing::default() };
-    Queues::new(clients.sqs).send(&url.queue_url.unwrap(), vec![message]).await.unwrap();
+    Queues::new(clients.sqs).send(&url, vec![message]).await.unwrap();
     [title, "24 November 2026".to_owned()]
 }
 

@@ -3,9 +3,8 @@
 
 use super::{Control, Refusal};
 use crate::app::Queue;
-use crate::dead_letters::{Action, Course, DeadLetters, Which};
-use crate::sources::{Message, MessageAttribute, QueueClient, SdkQueues};
-use aws_sdk_sqs::types::QueueAttributeName as Attribute;
+use crate::dead_letters::{Action, Course, DeadLetter, DeadLetters, Which};
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName as Attribute};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -15,12 +14,11 @@ use chrono::DateTime;
 use emulator::PeekedMessage;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Messages of one queue that are shown.
 const LISTED: usize = 1_000;
-/// What SQS gives and takes in one call.
-const CALL_LIMIT: usize = 10;
 
 /// How a queue stands. The counts are SQS's own, and as approximate as it has them.
 #[derive(Debug, Serialize)]
@@ -50,14 +48,16 @@ pub(super) async fn messages(
     State(control): State<Arc<Control>>,
     Path(name): Path<String>,
 ) -> Result<Json<Vec<PeekedMessage>>, Refusal> {
-    let queue = control.queue(&name)?;
+    control.queue(&name)?;
     match &control.emulator {
         // It shows what it holds, hidden messages too, and disturbs nobody.
         Some(emulator) => Ok(Json(emulator.peek(&name, LISTED))),
+        // SQS shows a message only to who receives it, and counts that.
         None => {
-            let queues = SdkQueues(control.clients.sqs.clone());
-            let messages = received(&queues, &queue.url).await.map_err(Refusal::failed)?;
-            Ok(Json(messages.into_iter().map(peeked).collect()))
+            let letters =
+                DeadLetters::open(control.clients.sqs.clone(), &name).await.map_err(Refusal::failed)?;
+            let listing = letters.list(LISTED).await.map_err(Refusal::failed)?;
+            Ok(Json(listing.letters.iter().map(peeked).collect()))
         }
     }
 }
@@ -118,76 +118,31 @@ fn target(policy: &str) -> Option<String> {
     policy["deadLetterTargetArn"].as_str()?.rsplit(':').next().map(str::to_owned)
 }
 
-/// What a queue gives out now. Nothing but a receive shows a message of SQS's: it is hidden from everyone else until it is
-/// given back here, and counts as received once more.
-async fn received(queues: &SdkQueues, url: &str) -> Result<Vec<Message>, crate::sources::EndpointError> {
-    let mut messages = Vec::new();
-    let mut result = Ok(());
-    while messages.len() < LISTED {
-        match queues.receive(url, CALL_LIMIT, 0).await {
-            Ok(more) if more.is_empty() => break,
-            Ok(more) => messages.extend(more),
-            Err(error) => {
-                result = Err(error);
-                break;
-            }
-        }
-    }
-    let handles: Vec<String> = messages.iter().map(|message| message.receipt_handle.clone()).collect();
-    for some in handles.chunks(CALL_LIMIT) {
-        result = result.and(queues.change_visibility(url, some, 0).await);
-    }
-    result.map(|()| messages)
-}
-
-fn peeked(message: Message) -> PeekedMessage {
-    let number = |name: &str| message.attributes.get(name).and_then(|text| text.parse::<i64>().ok());
-    let receive_count = number("ApproximateReceiveCount").and_then(|count| u32::try_from(count).ok());
-    let sent_at = number("SentTimestamp").and_then(DateTime::from_timestamp_millis);
+fn peeked(letter: &DeadLetter) -> PeekedMessage {
+    let system: BTreeMap<String, String> =
+        letter.system_attributes().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let sent_at = system.get("SentTimestamp").and_then(|millis| millis.parse().ok());
     PeekedMessage {
-        receive_count: receive_count.unwrap_or_default(),
+        message_id: letter.message_id.clone(),
+        body: letter.body().to_owned(),
+        attributes: system,
+        message_attributes: letter.attributes().map(|(name, value)| (name.clone(), shown(value))).collect(),
+        receive_count: letter.receives,
+        // What is not visible cannot be received.
         state: "visible".to_owned(),
-        sent_at: sent_at.unwrap_or_default(),
-        message_id: message.id,
-        body: message.body,
-        message_attributes: message
-            .message_attributes
-            .into_iter()
-            .map(|(name, found)| (name, shown(found)))
-            .collect(),
-        attributes: message.attributes,
+        sent_at: sent_at.and_then(DateTime::from_timestamp_millis).unwrap_or_default(),
     }
 }
 
 /// The value of an attribute; a binary one in Base64.
-fn shown(attribute: MessageAttribute) -> String {
-    attribute.string.unwrap_or_else(|| STANDARD.encode(attribute.binary.unwrap_or_default()))
+fn shown(attribute: &MessageAttributeValue) -> String {
+    let binary = || attribute.binary_value().map(|binary| STANDARD.encode(binary));
+    attribute.string_value().map(str::to_owned).or_else(binary).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
-
-    #[test]
-    fn a_received_message_looks_like_a_peeked_one() {
-        let text = |entries: &[(&str, &str)]| -> BTreeMap<String, String> {
-            entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-        };
-        let binary = MessageAttribute { binary: Some(vec![1, 2]), ..MessageAttribute::default() };
-        let system = text(&[("ApproximateReceiveCount", "3"), ("SentTimestamp", "1000")]);
-        let message = Message {
-            id: "m".to_owned(),
-            body: "b".to_owned(),
-            attributes: system.clone(),
-            message_attributes: BTreeMap::from([("x".to_owned(), binary)]),
-            ..Message::default()
-        };
-        let seen = peeked(message);
-        assert_eq!((seen.message_id.as_str(), seen.body.as_str(), seen.receive_count), ("m", "b", 3));
-        assert_eq!(seen.sent_at.timestamp(), 1);
-        assert_eq!((seen.attributes, seen.message_attributes), (system, text(&[("x", "AQI=")])));
-    }
 
     #[test]
     fn a_redrive_policy_names_a_queue() {

@@ -111,7 +111,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(emulator.serve(listener, std::future::pending()));
         let credentials = aws_credential_types::Credentials::from_keys("key", "secret", None);
-        Clients::new(&url, "us-east-1", credentials, None).unwrap()
+        Clients::new(&url, "us-east-1", credentials).unwrap()
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ async fn emulator(directory: &std::path::Path, clock: Clock) -> (Emulator, Clien
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(emulator.clone().serve(listener, std::future::pending()));
     let credentials = Credentials::from_keys("AKIDTEST", "secret", None);
-    (emulator, Clients::new(&url, "us-east-1", credentials, None).unwrap())
+    (emulator, Clients::new(&url, "us-east-1", credentials).unwrap())
 }
 
 async fn create_table(clients: &Clients) -> String {

@@ -45,7 +45,12 @@ impl Cloud {
         if plan.release {
             arguments.push("--release-handlers".to_owned());
         }
-        let options = Options { data: Some(data.path().to_owned()), arguments, release: plan.release };
+        let options = Options {
+            data: Some(data.path().to_owned()),
+            arguments,
+            release: plan.release,
+            ..Options::default()
+        };
         let cloud = Self {
             data,
             options,
