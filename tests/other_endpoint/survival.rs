@@ -4,9 +4,9 @@ use crate::ministack::Ministack;
 use crate::smtp::Delivered;
 use end_to_end::{Api, Caller, Host, Options};
 use serde_json::json;
-use shared::dynamodb::{Created, Store};
+use shared::dynamodb::{Created, Edit, Store};
 use shared::email::{EmailJob, Message};
-use shared::note::Content;
+use shared::note::{Content, Id};
 use shared::owner::Owner;
 use shared::report::Report;
 use shared::sqs::{Outgoing, Queues};
@@ -113,8 +113,10 @@ async fn write_while_nobody_listens(ministack: &Ministack) -> [String; 2] {
     let store = Store::new(clients.dynamodb.clone(), table("-NotesTable"), table("-LedgerTable"));
     let notify = vec!["ben@example.com".to_owned()];
     let content = Content { title: title.clone(), notify, ..Content::default() };
-    let (anna, note) = (Owner::new("anna").unwrap(), content.into_note(Timestamp::system()));
-    assert_eq!(store.create_note(&anna, &note, None, None).await.unwrap(), Created::Now);
+    let (anna, now) = (Owner::new("anna").unwrap(), Timestamp::system());
+    let note = content.into_note(Id::new(now), now);
+    let edit = Edit { now, by: None, request_id: "silence" };
+    assert_eq!(store.create_note(&anna, &note, edit, None).await.unwrap(), Created::Now);
 
     let job = EmailJob {
         key: "silence".to_owned(),
