@@ -163,6 +163,24 @@ fn bisecting_isolates_a_poison_record_without_using_up_attempts() {
 }
 
 #[test]
+fn a_record_that_splitting_left_alone_still_has_all_its_attempts() {
+    let mut lanes = lanes(Settings { bisect: true, maximum_retry_attempts: Some(2), ..settings() }, 8);
+    let now = &mut start_of_time();
+    let mut alone = 0;
+    while lanes.due(*now).is_some() {
+        match only(&mut lanes, now) {
+            Step::Invoke { lane, batch } if sequences(&batch).contains(&5) => {
+                alone += u32::from(sequences(&batch) == [5]);
+                lanes.invoked(lane, error(), *now);
+            }
+            Step::Invoke { lane, .. } => lanes.invoked(lane, Verdict::Succeeded, *now),
+            Step::Discard { lane, condition, .. } => lanes.discarded(lane, condition, true, *now),
+        }
+    }
+    assert_eq!(alone, 3, "the first attempt and two retries");
+}
+
+#[test]
 fn with_bisect_a_partial_response_splits_at_the_returned_record() {
     let mut lanes = lanes(Settings { bisect: true, maximum_retry_attempts: Some(0), ..settings() }, 4);
     let now = &mut start_of_time();
