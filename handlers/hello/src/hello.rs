@@ -4,35 +4,33 @@ use shared::http::{Request, Response};
 use shared::limits;
 use shared::problem::Problem;
 use shared::validate;
+use std::sync::LazyLock;
 
 /// `openapi.yaml` as JSON, see `build.rs`.
 const CONTRACT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
-/// The handler; it needs no service, so that it answers where everything else is broken.
-pub(crate) struct Hello {
-    methods: Methods,
-}
+/// Read when the first request comes that no route takes: a start, and a greeting, need not wait for it.
+static METHODS: LazyLock<Methods> = LazyLock::new(|| Methods::of_contract(CONTRACT));
+
+/// The handler; it needs nothing, so that it answers where everything else is broken.
+pub(crate) struct Hello;
 
 impl Hello {
-    pub(crate) fn new() -> Self {
-        Self { methods: Methods::of_contract(CONTRACT) }
-    }
-
     pub(crate) async fn answer(&self, request: &Request) -> Result<Response, Problem> {
         match request.route.as_str() {
             "GET /hello" => greet(request),
             "GET /openapi.json" => Ok(contract()),
-            "$default" => Err(self.refusal(request)),
+            "$default" => Err(refusal(request)),
             _ => Err(Problem::NotFound),
         }
     }
+}
 
-    /// Why no route fits: the path is none of the contract's, or does not take the method.
-    fn refusal(&self, request: &Request) -> Problem {
-        match self.methods.of(&request.target) {
-            Some(allowed) => Problem::MethodNotAllowed(allowed),
-            None => Problem::NotFound,
-        }
+/// Why no route fits: the path is none of the contract's, or does not take the method.
+fn refusal(request: &Request) -> Problem {
+    match METHODS.of(&request.target) {
+        Some(allowed) => Problem::MethodNotAllowed(allowed),
+        None => Problem::NotFound,
     }
 }
 

@@ -14,6 +14,6 @@ use shared::runtime::{self, Error};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     runtime::start_logging();
-    let handler = Hello::new();
+    let handler = Hello;
     shared::http::run(async |request: &_| handler.answer(request).await).await
 }

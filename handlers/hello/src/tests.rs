@@ -3,7 +3,7 @@ use serde_json::json;
 use shared::sample::{Answered, HttpEvent};
 
 async fn answer(event: HttpEvent) -> Answered {
-    let handler = Hello::new();
+    let handler = Hello;
     event.answer(async |request| handler.answer(request).await).await
 }
 
