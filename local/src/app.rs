@@ -158,9 +158,19 @@ pub struct Queue {
 impl Queue {
     /// The ARN of the queue that its dead letters go to.
     pub fn redrive_target(&self) -> Option<String> {
-        let policy: Value = serde_json::from_str(self.attributes.get("RedrivePolicy")?).ok()?;
-        policy["deadLetterTargetArn"].as_str().map(ToOwned::to_owned)
+        redrive_target(self.attributes.get("RedrivePolicy")?)
     }
+}
+
+/// The ARN of the queue that a redrive policy names.
+pub fn redrive_target(policy: &str) -> Option<String> {
+    let policy: Value = serde_json::from_str(policy).ok()?;
+    policy["deadLetterTargetArn"].as_str().map(ToOwned::to_owned)
+}
+
+/// The name at the end of an ARN.
+pub fn name_of(arn: &str) -> &str {
+    arn.rsplit(':').next().unwrap_or(arn)
 }
 
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //! wherever it is; one thing alone the embedded one does better.
 
 use super::{Control, Refusal};
-use crate::app::Queue;
+use crate::app::{Queue, name_of, redrive_target};
 use crate::dead_letters::{Action, Course, DeadLetter, DeadLetters, Which};
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName as Attribute};
 use axum::Json;
@@ -114,8 +114,7 @@ impl Control {
 
 /// The name of the queue that a redrive policy names.
 fn target(policy: &str) -> Option<String> {
-    let policy: Value = serde_json::from_str(policy).ok()?;
-    policy["deadLetterTargetArn"].as_str()?.rsplit(':').next().map(str::to_owned)
+    redrive_target(policy).map(|arn| name_of(&arn).to_owned())
 }
 
 fn peeked(letter: &DeadLetter) -> PeekedMessage {

@@ -1,10 +1,10 @@
 //! Which queues hold what failed.
 
 use super::{DeadLetterError, DeadLetters, causes, sqs_error};
+use crate::app::{self, name_of};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures_util::{StreamExt, TryStreamExt};
-use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Queues that are asked for their redrive policy at most.
@@ -97,10 +97,5 @@ async fn redrive_target(client: &Client, url: &str) -> Result<Option<String>, De
         Err(error) => return Err(sqs_error(name, &error)),
     };
     let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
-    Ok(policy.and_then(|policy| target_of(policy)))
-}
-
-fn target_of(policy: &str) -> Option<String> {
-    let policy: Value = serde_json::from_str(policy).ok()?;
-    policy["deadLetterTargetArn"].as_str().map(|arn| super::letter::name_of(arn).to_owned())
+    Ok(policy.and_then(|policy| app::redrive_target(policy)).map(|arn| name_of(&arn).to_owned()))
 }

@@ -1,5 +1,6 @@
 //! A failed message, and what can be told of it without telling what it says.
 
+use crate::app::name_of;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -127,11 +128,6 @@ fn source_arn(message: &Message) -> Option<&str> {
     let noted =
         message.message_attributes.as_ref().and_then(|own| own.get(attribute::SOURCE)?.string_value());
     noted.or_else(|| system(message, &MessageSystemAttributeName::DeadLetterQueueSourceArn))
-}
-
-/// The name at the end of an ARN.
-pub(super) fn name_of(arn: &str) -> &str {
-    arn.rsplit(':').next().unwrap_or(arn)
 }
 
 /// What a payload is, by its shape and by names in it, but never by its texts: those may be anyone's.

@@ -1,7 +1,7 @@
 //! Sends dead letters back to the queues they failed in.
 
-use super::letter::name_of;
 use super::{BATCH, DeadLetter, all_by_message, by_message, queue_url, sqs_error};
+use crate::app::name_of;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends,

@@ -34,20 +34,14 @@ pub(super) async fn provision(
     Ok(urls)
 }
 
-/// The ARN of the queue that takes a queue's dead letters.
-fn target(queue: &Queue) -> Option<String> {
-    let policy: Value = serde_json::from_str(queue.attributes.get(REDRIVE_POLICY)?).ok()?;
-    policy["deadLetterTargetArn"].as_str().map(str::to_owned)
-}
-
 /// SQS refuses a dead-letter target that is not there yet.
 fn targets_first(queues: &[Queue]) -> Vec<&Queue> {
     let mut waiting: Vec<&Queue> = queues.iter().collect();
     let mut ordered = Vec::new();
     while !waiting.is_empty() {
-        let (later, now): (Vec<&Queue>, Vec<&Queue>) = waiting
-            .iter()
-            .partition(|queue| target(queue).is_some_and(|arn| waiting.iter().any(|other| other.arn == arn)));
+        let (later, now): (Vec<&Queue>, Vec<&Queue>) = waiting.iter().partition(|queue| {
+            queue.redrive_target().is_some_and(|arn| waiting.iter().any(|other| other.arn == arn))
+        });
         // Queues that are each other's target: SQS has to say what it thinks of that.
         let stuck = now.is_empty();
         ordered.extend(if stuck { &later } else { &now });

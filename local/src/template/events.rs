@@ -3,7 +3,7 @@
 use super::catalog::without_effect;
 use super::fields::Fields;
 use super::functions::on_failure;
-use crate::app::{App, QueueSource, Schedule, StartingPosition, StreamSource};
+use crate::app::{App, QueueSource, Schedule, StartingPosition, StreamSource, name_of};
 use crate::sources::expression::Expression;
 use crate::sources::filters::Filters;
 use serde_json::{Value, json};
@@ -115,7 +115,7 @@ fn queue_source(event: &Event<'_>, mut fields: Fields<'_>) -> Option<QueueSource
     let queue = fields.required_text("Queue");
     let batch_size = fields.count("BatchSize", 1..=10_000).unwrap_or(10);
     let window = window(&mut fields);
-    let name = queue.as_deref().and_then(|arn| arn.rsplit(':').next()).unwrap_or_default().to_owned();
+    let name = queue.as_deref().map(name_of).unwrap_or_default().to_owned();
     let fifo = name.ends_with(".fifo");
     if fifo && (batch_size > 10 || !window.is_zero()) {
         fields.wrong::<()>("BatchSize", "a FIFO queue gives at most 10 messages at once and waits for none");
