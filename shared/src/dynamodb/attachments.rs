@@ -2,8 +2,8 @@
 
 use super::transaction::Transacted;
 use super::{
-    Item, Store, Work, WorkEntry, attachment_key, failure, from_item, is_condition_failure, note_key, number,
-    owner_key, text, to_item,
+    Item, Store, Work, WorkEntry, attachment_key, failure, from_item, held, note_key, number, owner_key,
+    text, to_item,
 };
 use crate::attachment::{Attachment, ObjectKey, Thumbnail};
 use crate::failure::Failure;
@@ -212,11 +212,7 @@ impl Store {
             .expression_attribute_values(":now", text(now))
             .send()
             .await;
-        match result {
-            Ok(_) => Ok(true),
-            Err(error) if is_condition_failure(&error) => Ok(false),
-            Err(error) => Err(failure(&error)),
-        }
+        held(result)
     }
 
     /// Whether this upload was dealt with before, so that its thumbnails need not be made again.

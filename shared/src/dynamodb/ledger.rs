@@ -1,6 +1,6 @@
 //! The ledger: activity, reports, and the records that keep effects from being doubled.
 
-use super::{Item, Store, failure, from_item, is_condition_failure, number, text, to_item};
+use super::{Item, Store, failure, from_item, held, is_condition_failure, number, text, to_item};
 use crate::activity::{self, Activity};
 use crate::email::{Suppression, address_hash};
 use crate::failure::Failure;
@@ -259,10 +259,7 @@ impl Store {
             .expression_attribute_values(":zero", number(0))
             .send()
             .await;
-        match result {
-            Err(error) if !is_condition_failure(&error) => Err(failure(&error)),
-            _ => Ok(()),
-        }
+        held(result).map(drop)
     }
 
     /// Records how the e-mail with this key ended, whoever holds the claim: what was done is done.
@@ -313,10 +310,7 @@ impl Store {
                 .expression_attribute_values(":unsubscribed", text("unsubscribed"))
                 .expression_attribute_values(":muted", text("muted"));
         }
-        match put.send().await {
-            Err(error) if !is_condition_failure(&error) => Err(failure(&error)),
-            _ => Ok(()),
-        }
+        held(put.send().await).map(drop)
     }
 
     /// Lets an address be mailed again, unless the reason is one that only the mail provider can lift.
@@ -332,10 +326,7 @@ impl Store {
             .expression_attribute_values(":muted", text("muted"))
             .send()
             .await;
-        match result {
-            Err(error) if !is_condition_failure(&error) => Err(failure(&error)),
-            _ => Ok(()),
-        }
+        held(result).map(drop)
     }
 
     async fn ledger_item(&self, pk: &str, sk: &str) -> Result<Option<Item>, Failure> {

@@ -182,6 +182,19 @@ pub(crate) fn is_condition_failure<E: ProvideErrorMetadata, R>(error: &SdkError<
     error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ConditionalCheckFailedException")
 }
 
+/// Whether the condition of a call held; what it would have done is then done.
+fn held<T, E, R>(result: Result<T, SdkError<E, R>>) -> Result<bool, Failure>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if is_condition_failure(&error) => Ok(false),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
 /// What a failed SDK call means. Only a request that is itself wrong is permanent: a missing permission or table is put
 /// right by people, and the event must still be there when they have.
 pub fn failure<E, R>(error: &SdkError<E, R>) -> Failure

@@ -2,8 +2,8 @@
 
 use super::transaction::Transacted;
 use super::{
-    Item, Store, Work, WorkEntry, failure, from_item, is_condition_failure, note_key, number, owner_key,
-    purge_at, text, to_item,
+    Item, Store, Work, WorkEntry, failure, from_item, held, note_key, number, owner_key, purge_at, text,
+    to_item,
 };
 use crate::failure::Failure;
 use crate::limits;
@@ -497,20 +497,6 @@ async fn changed(update: UpdateItemFluentBuilder, edit: Edit<'_>) -> Result<Chan
     let is_done = item.get("changed_in") == Some(&text(edit.request_id));
     let note = Box::new(from_item(item.clone())?);
     Ok(if is_done { Changed::Done(note) } else { Changed::Refused(Some(note)) })
-}
-
-fn held<T, E, R>(
-    result: Result<T, aws_smithy_runtime_api::client::result::SdkError<E, R>>,
-) -> Result<bool, Failure>
-where
-    E: aws_smithy_types::error::metadata::ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    match result {
-        Ok(_) => Ok(true),
-        Err(error) if is_condition_failure(&error) => Ok(false),
-        Err(error) => Err(failure(&error)),
-    }
 }
 
 fn matches(listing: &Listing, note: &Note) -> bool {
