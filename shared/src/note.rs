@@ -138,14 +138,6 @@ impl Changes {
     }
 }
 
-impl From<Content> for Changes {
-    /// Sets every field.
-    fn from(content: Content) -> Self {
-        let Content { title, body, tags, notify } = content;
-        Self { title: Some(title), body: Some(body), tags: Some(tags), notify: Some(notify) }
-    }
-}
-
 /// Tells a field that is `null` (`Some(None)`) from one that is absent (`None`).
 fn present<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
