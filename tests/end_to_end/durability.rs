@@ -24,13 +24,10 @@ async fn every_acknowledged_note_and_every_pending_event_survives_a_kill_under_l
             let (anna, count, enough) = (anna.clone(), count.clone(), enough.clone());
             tokio::spawn(async move {
                 let mut acknowledged = Vec::new();
-                let authorization = format!("Bearer {}", anna.token);
-                let headers =
-                    [("authorization", authorization.as_str()), ("content-type", "application/json")];
                 for number in 0.. {
                     let title = format!("{writer}-{number}");
-                    let body = json!({ "title": title, "notify": ["ben@example.com"] }).to_string();
-                    match anna.api.try_send("POST", "/notes", &headers, body).await {
+                    let body = json!({ "title": title, "notify": ["ben@example.com"] });
+                    match anna.try_send("POST", "/notes", &[], &body).await {
                         Ok(answer) if answer.status == 201 => acknowledged.push(title),
                         _ => break,
                     }

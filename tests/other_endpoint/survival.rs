@@ -2,7 +2,7 @@
 
 use crate::ministack::Ministack;
 use crate::smtp::Delivered;
-use end_to_end::{Api, Caller, Host, Options};
+use end_to_end::{Api, Caller, Host, Options, try_signal};
 use serde_json::json;
 use shared::dynamodb::{Created, Edit, Store};
 use shared::email::{EmailJob, Message};
@@ -12,7 +12,6 @@ use shared::report::Report;
 use shared::sqs::{Outgoing, Queues};
 use shared::timestamp::Timestamp;
 use std::collections::BTreeSet;
-use std::process::Command;
 
 /// Notes written, and after how many of them every handler is killed.
 const NOTES: usize = 30;
@@ -71,10 +70,8 @@ async fn settle_in(ministack: &Ministack, anna: &Caller) -> BTreeSet<String> {
 
 /// The title, if the note was acknowledged.
 async fn create(anna: &Caller, title: String) -> Option<String> {
-    let body = json!({ "title": title, "notify": ["ben@example.com"] }).to_string();
-    let authorization = format!("Bearer {}", anna.token);
-    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
-    let answer = anna.api.try_send("POST", "/notes", &headers, body).await;
+    let body = json!({ "title": title, "notify": ["ben@example.com"] });
+    let answer = anna.try_send("POST", "/notes", &[], &body).await;
     answer.is_ok_and(|answer| answer.status == 201).then_some(title)
 }
 
@@ -85,7 +82,7 @@ async fn kill_handlers(api: &Api) -> usize {
     for function in functions.as_array().unwrap() {
         for pid in function["pids"].as_array().into_iter().flatten() {
             // One that has just ended by itself cannot be killed, which is as well.
-            Command::new("kill").arg("-KILL").arg(pid.to_string()).output().unwrap();
+            try_signal(u32::try_from(pid.as_u64().unwrap()).unwrap(), "KILL");
             senders += usize::from(function["name"] == "SendEmailFunction");
         }
     }

@@ -186,6 +186,18 @@ pub struct Caller {
 
 impl Caller {
     pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let answer = self.try_send(method, target, headers, &body).await;
+        answer.unwrap_or_else(|error| panic!("{method} {target}: {error}"))
+    }
+
+    /// The same; fails when no answer comes.
+    pub async fn try_send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Result<Answer, String> {
         let authorization = format!("Bearer {}", self.token);
         let mut all = vec![("authorization", authorization.as_str())];
         let body = if body.is_null() {
@@ -195,7 +207,7 @@ impl Caller {
             body.to_string()
         };
         all.extend_from_slice(headers);
-        self.api.send(method, target, &all, body).await
+        self.api.try_send(method, target, &all, body).await
     }
 
     pub async fn get(&self, target: &str) -> Answer {
@@ -222,6 +234,11 @@ impl Caller {
 
     /// Carries out a presigned upload.
     pub async fn upload(&self, upload: &Value, content: Vec<u8>) -> Answer {
+        self.try_upload(upload, content).await.unwrap_or_else(|error| panic!("an upload: {error}"))
+    }
+
+    /// The same; fails when no answer comes.
+    pub async fn try_upload(&self, upload: &Value, content: Vec<u8>) -> Result<Answer, String> {
         let headers: Vec<(&str, &str)> = upload["headers"]
             .as_object()
             .expect("headers")
@@ -231,6 +248,6 @@ impl Caller {
             .collect();
         let (method, url) =
             (upload["method"].as_str().expect("a method"), upload["url"].as_str().expect("a URL"));
-        self.api.send(method, url, &headers, content).await
+        self.api.try_send(method, url, &headers, content).await
     }
 }

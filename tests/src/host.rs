@@ -111,8 +111,14 @@ pub fn command(arguments: &[&str]) -> Output {
 
 /// Sends a signal to a process that this suite started.
 pub fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
-    assert!(status.is_ok_and(|status| status.success()), "signal {name} to {pid}");
+    assert!(try_signal(pid, name), "signal {name} to {pid}");
+}
+
+/// The same; false when there is no such process any more.
+pub fn try_signal(pid: u32, name: &str) -> bool {
+    let mut kill = Command::new("kill");
+    let status = kill.arg(format!("-{name}")).arg(pid.to_string()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 async fn wait_until_ready(child: &mut Child, ready_file: &Path, directory: &Path) -> Value {

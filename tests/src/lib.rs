@@ -5,4 +5,4 @@ mod api;
 mod host;
 
 pub use api::{Answer, Api, Caller};
-pub use host::{Host, Options, command, signal, workspace};
+pub use host::{Host, Options, command, signal, try_signal, workspace};

@@ -1,8 +1,8 @@
 //! `kill -9` of handlers.
 
 use crate::cloud::Cloud;
+use end_to_end::try_signal;
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -48,7 +48,6 @@ async fn kill_one(cloud: &Cloud, chances: &mut fastrand::Rng) -> Option<String> 
     let function = chances.choice(alive.collect::<Vec<_>>())?;
     let pid = chances.choice(function["pids"].as_array()?)?.as_u64()?;
     // It may have ended since; then nobody was killed.
-    let mut kill = Command::new("kill");
-    let status = kill.arg("-KILL").arg(pid.to_string()).stderr(Stdio::null()).status().ok()?;
-    status.success().then(|| function["name"].as_str().unwrap_or_default().to_owned())
+    let is_killed = try_signal(u32::try_from(pid).ok()?, "KILL");
+    is_killed.then(|| function["name"].as_str().unwrap_or_default().to_owned())
 }

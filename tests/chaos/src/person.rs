@@ -1,7 +1,6 @@
 //! Someone who calls the API, and calls again until there is an answer.
 
 use crate::cloud::Cloud;
-use bytes::Bytes;
 use end_to_end::{Answer, Caller};
 use serde_json::Value;
 use std::sync::Arc;
@@ -50,7 +49,7 @@ impl Person {
         let mut may_be_done = false;
         loop {
             let caller = self.caller().await;
-            let result = send(&caller, method, target, headers, body).await;
+            let result = caller.try_send(method, target, headers, body).await;
             match result {
                 Ok(answer) if answer.status == 401 => self.caller = None,
                 // Also a throttle: it may have met the repetition of a write whose own answer was lost.
@@ -78,7 +77,7 @@ impl Person {
             if self.cloud.running().await.life != life {
                 return false;
             }
-            match put(&caller, upload, content).await {
+            match caller.try_upload(upload, content.to_vec()).await {
                 Ok(answer) if answer.status == 200 => return true,
                 Ok(answer) if !answer.status.is_server_error() => {
                     panic!("the upload was refused: {}", String::from_utf8_lossy(&answer.body))
@@ -111,33 +110,4 @@ impl Person {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-async fn send(
-    caller: &Caller,
-    method: &str,
-    target: &str,
-    headers: &[(&str, &str)],
-    body: &Value,
-) -> Result<Answer, String> {
-    let authorization = format!("Bearer {}", caller.token);
-    let mut all = vec![("authorization", authorization.as_str())];
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    if !body.is_empty() {
-        all.push(("content-type", "application/json"));
-    }
-    all.extend_from_slice(headers);
-    caller.api.try_send(method, target, &all, body).await
-}
-
-async fn put(caller: &Caller, upload: &Value, content: &[u8]) -> Result<Answer, String> {
-    let headers: Vec<(&str, &str)> = upload["headers"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
-        .filter(|(name, _)| !["host", "content-length"].contains(name))
-        .collect();
-    let (method, url) = (upload["method"].as_str().unwrap_or("PUT"), upload["url"].as_str().unwrap_or(""));
-    caller.api.try_send(method, url, &headers, Bytes::copy_from_slice(content)).await
 }
