@@ -30,7 +30,7 @@ impl Backoff {
 }
 
 /// A seed for one part of the host that follows from the host's seed and the part's name.
-pub(super) fn seed_for(seed: u64, name: &str) -> u64 {
+pub fn seed_for(seed: u64, name: &str) -> u64 {
     // FNV-1a: unlike the standard hasher it gives the same seed in every build.
     name.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -35,6 +35,7 @@ mod testing;
 pub use activity::SourceStatus;
 pub use asynchronous::AcceptError;
 pub use aws::{SdkQueues, SdkStreams};
+pub use backoff::seed_for;
 pub use cron::CronError;
 pub use endpoint::{
     EndpointError, Message, MessageAttribute, Page, Pending, Position, QueueClient, Shard, StreamReader,

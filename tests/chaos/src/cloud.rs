@@ -131,6 +131,16 @@ impl Cloud {
         Ok(Clients::new(&endpoint, REGION, Credentials::from_keys(DEVELOPER, DEVELOPER, None))?)
     }
 
+    /// The full name of the table whose name ends so.
+    pub(crate) async fn table_name(&self, table: &str) -> Result<String, Error> {
+        let names =
+            self.clients().await?.dynamodb.list_tables().send().await?.table_names.unwrap_or_default();
+        names
+            .into_iter()
+            .find(|name| name.ends_with(table))
+            .ok_or_else(|| format!("there is no {table}").into())
+    }
+
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }

@@ -72,9 +72,10 @@ impl Evidence {
 
     async fn read_ledger(&mut self, cloud: &Cloud) -> Result<(), Error> {
         let client = cloud.clients().await?.dynamodb;
+        let table = cloud.table_name("LedgerTable").await?;
         let mut from = None;
         loop {
-            let page = client.scan().table_name("local-LedgerTable").set_exclusive_start_key(from);
+            let page = client.scan().table_name(&table).set_exclusive_start_key(from);
             let page = page.send().await?;
             page.items().iter().for_each(|item| self.read_item(item));
             from = page.last_evaluated_key;

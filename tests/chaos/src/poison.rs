@@ -34,9 +34,10 @@ pub(crate) async fn put(cloud: &Cloud, chances: &mut fastrand::Rng) -> Result<BT
         let url = clients.sqs.get_queue_url().queue_name(name).send().await?.queue_url;
         clients.sqs.send_message().set_queue_url(url).message_body(body).send().await?;
     }
+    let table = cloud.table_name("NotesTable").await?;
     let keys = [format!("NOTE#{}", mark()), format!("ATTACHMENT#{}", mark())];
     for sk in keys {
-        let put = clients.dynamodb.put_item().table_name("local-NotesTable");
+        let put = clients.dynamodb.put_item().table_name(&table);
         let put = put.item("pk", AttributeValue::S("OWNER#nobody".to_owned()));
         put.item("sk", AttributeValue::S(sk)).send().await?;
     }
