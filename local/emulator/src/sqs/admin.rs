@@ -43,7 +43,7 @@ impl Sqs {
                 )),
             };
         }
-        check_redrive(&state.queues, &settings)?;
+        check_redrive(&state.queues, &settings, &self.shared.arn("sqs", name))?;
         let queue = Queue::new(name.to_owned(), raw, settings, tags, now);
         state.store.save_queue(&queue)?;
         state.queues.insert(name.to_owned(), queue);
@@ -59,9 +59,13 @@ impl Sqs {
         let now = self.shared.clock.now_millis();
         let state = &mut *self.state();
         let mut raw = find(&mut state.queues, name)?.raw.clone();
+        let redrives = changes.contains_key("RedrivePolicy");
         raw.extend(changes);
         let settings = Settings::parse(&raw)?;
-        check_redrive(&state.queues, &settings)?;
+        // An allowance that was taken back later leaves the sources that are there alone.
+        if redrives {
+            check_redrive(&state.queues, &settings, &self.shared.arn("sqs", name))?;
+        }
         let queue = find(&mut state.queues, name)?;
         if settings.fifo != queue.settings.fifo {
             return Err(ServiceError::sender("InvalidAttributeName", "FifoQueue cannot be changed."));
@@ -228,7 +232,7 @@ fn check_name(name: &str, fifo: bool) -> Result {
     Ok(())
 }
 
-fn check_redrive(queues: &BTreeMap<String, Queue>, settings: &Settings) -> Result {
+fn check_redrive(queues: &BTreeMap<String, Queue>, settings: &Settings, source_arn: &str) -> Result {
     let Some(redrive) = &settings.redrive else {
         return Ok(());
     };
@@ -240,6 +244,10 @@ fn check_redrive(queues: &BTreeMap<String, Queue>, settings: &Settings) -> Resul
         Some(target) if target.settings.fifo != settings.fifo => {
             Err(invalid("The dead-letter queue must be of the same type as its source."))
         }
+        Some(target) if !target.settings.allow.lets(source_arn) => Err(invalid(format!(
+            "Value {} for parameter RedrivePolicy is invalid. Reason: Queue does not allow this source to use it.",
+            redrive.target_arn
+        ))),
         Some(_) => Ok(()),
     }
 }

@@ -377,8 +377,13 @@ fn bury(state: &mut State, from: &str, to: &str, dead: &[u64], shared: &Shared, 
         return Ok(());
     }
     let source = shared.arn("sqs", from);
+    let fifo = find(&mut state.queues, from)?.settings.fifo;
     transfer(state, from, dead, now, |content| {
         content.dead_letter_source = Some(source.clone());
+        // A dead letter of a standard queue expires by when it was first sent, one of a FIFO queue by when it died.
+        if fifo {
+            content.sent_at = now;
+        }
         Some(to.to_owned())
     })?;
     shared.changed();

@@ -213,10 +213,20 @@ impl Queue {
         self.messages.get(&receipt.sequence).filter(|message| message.receipt == receipt.receipt)
     }
 
+    /// What waits for a message of its group counts as delayed: no receive would find it.
     pub(super) fn counts(&self) -> Counts {
-        let in_flight =
-            self.waiting.iter().filter(|(_, s)| self.messages.get(s).is_some_and(|m| m.in_flight)).count();
-        Counts { visible: self.ready.len(), in_flight, delayed: self.waiting.len() - in_flight }
+        let found = |sequence: &u64| self.messages.get(sequence);
+        let in_flight = self.waiting.iter().filter(|(_, s)| found(s).is_some_and(|m| m.in_flight)).count();
+        // Nearly always nothing is locked, and queues may be long.
+        let locked = match self.locked_groups.is_empty() {
+            true => 0,
+            false => self.ready.iter().filter(|s| found(s).is_some_and(|m| self.is_locked(m))).count(),
+        };
+        Counts {
+            visible: self.ready.len() - locked,
+            in_flight,
+            delayed: self.waiting.len() - in_flight + locked,
+        }
     }
 
     /// When the next waiting message becomes visible, in milliseconds since the epoch.

@@ -17,6 +17,9 @@ const NUMBERS: [(&str, u64, u64, u64); 6] = [
     ("KmsDataKeyReusePeriodSeconds", 300, 60, 86_400),
 ];
 
+/// Queues that `RedriveAllowPolicy` may name.
+const MOST_SOURCES: usize = 10;
+
 const FLAGS: [&str; 3] = ["FifoQueue", "ContentBasedDeduplication", "SqsManagedSseEnabled"];
 
 const TEXTS: [&str; 6] = [
@@ -42,6 +45,26 @@ pub(super) struct Settings {
     /// Deduplication ids are told apart by group.
     pub(super) scope_is_group: bool,
     pub(super) redrive: Option<Redrive>,
+    pub(super) allow: Allow,
+}
+
+/// Which queues may have this one as their dead-letter queue (`RedriveAllowPolicy`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Allow {
+    All,
+    None,
+    /// By ARN.
+    Only(Vec<String>),
+}
+
+impl Allow {
+    pub(super) fn lets(&self, source_arn: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Only(arns) => arns.iter().any(|arn| arn == source_arn),
+        }
+    }
 }
 
 /// Where messages go that were received too often.
@@ -91,6 +114,10 @@ impl Settings {
                 .filter(|policy| !policy.is_empty())
                 .map(|p| redrive(p))
                 .transpose()?,
+            allow: raw
+                .get("RedriveAllowPolicy")
+                .filter(|policy| !policy.is_empty())
+                .map_or(Ok(Allow::All), |policy| allow(policy))?,
         })
     }
 }
@@ -131,6 +158,21 @@ fn redrive(policy: &str) -> Result<Redrive, ServiceError> {
     }
 }
 
+fn allow(policy: &str) -> Result<Allow, ServiceError> {
+    let refused = || invalid("RedriveAllowPolicy");
+    let parsed: Value = serde_json::from_str(policy).map_err(|_| refused())?;
+    let sources = parsed.get("sourceQueueArns").map(Value::as_array);
+    match (parsed.get("redrivePermission").and_then(Value::as_str), sources) {
+        (Some("allowAll"), None) => Ok(Allow::All),
+        (Some("denyAll"), None) => Ok(Allow::None),
+        (Some("byQueue"), Some(Some(arns))) if (1..=MOST_SOURCES).contains(&arns.len()) => {
+            let arns = arns.iter().map(|arn| arn.as_str().map(str::to_owned));
+            arns.collect::<Option<_>>().map(Allow::Only).ok_or_else(refused)
+        }
+        _ => Err(refused()),
+    }
+}
+
 /// Every attribute with a value, defaults included.
 pub(super) fn with_defaults(raw: &Raw) -> Raw {
     let mut all = raw.clone();
@@ -166,5 +208,23 @@ mod tests {
             assert_eq!((redrive.target(), redrive.most_receives), ("dead", 3));
         }
         assert!(parse("RedrivePolicy", "{}").is_err());
+    }
+
+    #[test]
+    fn a_redrive_allow_policy_names_all_none_or_up_to_ten_queues() {
+        let allow = |policy: &str| parse("RedriveAllowPolicy", policy).map(|settings| settings.allow);
+        assert_eq!(allow(r#"{"redrivePermission":"allowAll"}"#).unwrap(), Allow::All);
+        assert!(!allow(r#"{"redrivePermission":"denyAll"}"#).unwrap().lets("a"));
+        let some = allow(r#"{"redrivePermission":"byQueue","sourceQueueArns":["a"]}"#).unwrap();
+        assert_eq!((some.lets("a"), some.lets("b")), (true, false));
+        let eleven = serde_json::json!({"redrivePermission": "byQueue", "sourceQueueArns": vec!["a"; 11]});
+        for wrong in [
+            r#"{"redrivePermission":"byQueue"}"#,
+            r#"{"redrivePermission":"some"}"#,
+            "x",
+            &eleven.to_string(),
+        ] {
+            assert!(allow(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -249,3 +249,87 @@ fn limits_are_kept() {
     let other = settings::Raw::from([("VisibilityTimeout".to_owned(), "1".to_owned())]);
     assert_eq!(fixture.sqs.create_queue("q", other, BTreeMap::new()).unwrap_err().code, "QueueNameExists");
 }
+
+#[tokio::test]
+async fn a_failed_message_stops_its_group_and_no_other_until_it_succeeds_or_dies() {
+    let fixture = Fixture::new();
+    let fifo = [("FifoQueue", "true"), ("ContentBasedDeduplication", "true")];
+    fixture.queue("dead.fifo", &fifo);
+    let policy =
+        json!({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:dead.fifo", "maxReceiveCount": 2});
+    let policy = policy.to_string();
+    fixture.queue("q.fifo", &[fifo[0], fifo[1], ("RedrivePolicy", &policy)]);
+    for (group, body) in [("g", "poison"), ("g", "g2"), ("h", "h1")] {
+        fixture.send_in("q.fifo", group, body);
+    }
+    for _ in 0..2 {
+        let first = fixture.sqs.receive("q.fifo", 1, None, Some(0)).await.unwrap();
+        assert_eq!(first[0].content.body, "poison");
+        let other = fixture.receive("q.fifo").await;
+        assert_eq!(other.iter().map(|message| message.content.body.as_str()).collect::<Vec<_>>(), ["h1"]);
+        let attributes = fixture.sqs.attributes("q.fifo").unwrap();
+        assert_eq!(
+            attributes["ApproximateNumberOfMessages"], "0",
+            "what waits for its group is not receivable"
+        );
+        fixture.clock.advance(TimeDelta::seconds(31));
+    }
+    assert_eq!(fixture.bodies("q.fifo").await, ["g2"], "and h1 has been received too often as well");
+    let dead = fixture.sqs.peek("dead.fifo", 10);
+    assert_eq!(dead.iter().map(|letter| letter.body.as_str()).collect::<Vec<_>>(), ["poison", "h1"]);
+    assert_eq!(dead[0].attributes["MessageGroupId"], "g");
+}
+
+#[tokio::test]
+async fn a_dead_letter_keeps_its_age_unless_it_is_fifo() {
+    let fixture = Fixture::new().with_dead_letters();
+    let fifo = [("FifoQueue", "true"), ("ContentBasedDeduplication", "true")];
+    fixture.queue("dead.fifo", &fifo);
+    let policy =
+        json!({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:dead.fifo", "maxReceiveCount": 1});
+    fixture.queue("work.fifo", &[fifo[0], fifo[1], ("RedrivePolicy", &policy.to_string())]);
+    let sent_at = fixture.clock.now();
+    fixture.send("work", "a");
+    fixture.send_in("work.fifo", "g", "a");
+    for _ in 0..3 {
+        fixture.receive("work").await;
+        fixture.receive("work.fifo").await;
+        fixture.clock.advance(TimeDelta::seconds(31));
+    }
+    let age = |queue: &str| fixture.sqs.peek(queue, 1)[0].sent_at - sent_at;
+    assert!(age("dead") < TimeDelta::seconds(1));
+    assert!(age("dead.fifo") > TimeDelta::seconds(30));
+}
+
+#[tokio::test]
+async fn a_message_may_have_a_delay_of_its_own_unless_it_is_fifo() {
+    let fixture = Fixture::new();
+    fixture.queue("q", &[("DelaySeconds", "900")]);
+    fixture.queue("q.fifo", &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")]);
+    let delayed = |group: Option<&str>| Outgoing {
+        body: "own".to_owned(),
+        delay: Some(5),
+        group: group.map(str::to_owned),
+        ..Outgoing::default()
+    };
+    fixture.sqs.send("q", vec![delayed(None)]).unwrap().remove(0).unwrap();
+    fixture.send("q", "queue's");
+    fixture.clock.advance(TimeDelta::seconds(6));
+    assert_eq!(fixture.bodies("q").await, ["own"]);
+    let refused = fixture.sqs.send("q.fifo", vec![delayed(Some("g"))]).unwrap().remove(0).unwrap_err();
+    assert_eq!(refused.code, "InvalidParameterValue");
+}
+
+#[test]
+fn a_dead_letter_queue_takes_only_the_sources_that_it_allows() {
+    let fixture = Fixture::new();
+    let only = json!({"redrivePermission": "byQueue",
+        "sourceQueueArns": ["arn:aws:sqs:us-east-1:123456789012:friend"]});
+    fixture.queue("dead", &[("RedriveAllowPolicy", &only.to_string())]);
+    let policy =
+        json!({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:dead", "maxReceiveCount": 2});
+    fixture.queue("friend", &[("RedrivePolicy", &policy.to_string())]);
+    let attributes = settings::Raw::from([("RedrivePolicy".to_owned(), policy.to_string())]);
+    let refused = fixture.sqs.create_queue("stranger", attributes, BTreeMap::new()).unwrap_err();
+    assert_eq!(refused.code, "InvalidParameterValue");
+}
