@@ -188,6 +188,8 @@ impl Asynchronous {
                 && let Some(id) = self.pick()
             {
                 running.spawn(self.clone().attempt(id));
+                // What runs is not due any more.
+                self.show();
             }
             let due = self.next_due().filter(|_| running.len() < MOST_RUNNING);
             let come = async {

@@ -39,6 +39,19 @@ async fn two_retries_after_one_and_two_minutes_and_then_the_destination() {
 }
 
 #[tokio::test]
+async fn what_runs_is_not_due_any_more() {
+    let world = World::new();
+    let sources = world.start();
+    sources.invoke_asynchronously("F", &payload(), Source::Asynchronous).unwrap();
+    assert!(sources.next_due().is_some());
+    while lock(&world.function.most_at_once).0 == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(sources.next_due(), None);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
 async fn what_waits_survives_a_restart() {
     let world = World::new();
     world.function.set(|_| function_error());
