@@ -20,17 +20,19 @@ use tokio::sync::{oneshot, watch};
 /// Something that the sources did.
 #[derive(Clone, Debug)]
 pub(super) enum Deed {
-    /// Invoked the function; the call goes on until the script ends it.
-    Called { call: usize, payload: Value },
+    /// Invoked a function; the call goes on until the script ends it.
+    Called { call: usize, function: String, source: Source, payload: Value },
     /// Sent a message to a queue.
     Sent { body: Value, attributes: BTreeMap<String, String> },
+    /// Wanted to send a message to a queue that took none.
+    Refused { body: Value },
 }
 
 impl Deed {
     /// In one line, without what everybody knows.
     pub(super) fn short(&self) -> String {
         match self {
-            Self::Called { call, payload } => {
+            Self::Called { call, payload, .. } => {
                 let short = |record: &Value| {
                     let number = record.pointer("/dynamodb/SequenceNumber").or(record.get("messageId"));
                     number.unwrap_or(record).to_string()
@@ -43,6 +45,7 @@ impl Deed {
                 }
             }
             Self::Sent { body, attributes } => format!("sent {body} {attributes:?}"),
+            Self::Refused { body } => format!("could not send {body}"),
         }
     }
 }
@@ -87,8 +90,15 @@ impl Function {
 }
 
 impl Invoke for Function {
-    fn invoke<'a>(&'a self, _: &'a str, payload: Bytes, _: Source, _: usize) -> Pending<'a, Outcome> {
+    fn invoke<'a>(
+        &'a self,
+        function: &'a str,
+        payload: Bytes,
+        source: Source,
+        _: usize,
+    ) -> Pending<'a, Outcome> {
         Box::pin(async move {
+            let function = function.to_owned();
             let payload = serde_json::from_slice(&payload).expect("events are JSON");
             let call = {
                 let mut calls = lock(&self.calls);
@@ -97,7 +107,7 @@ impl Invoke for Function {
             };
             let (end, ended) = oneshot::channel();
             lock(&self.running).insert(call, end);
-            self.deeds.add(Deed::Called { call, payload });
+            self.deeds.add(Deed::Called { call, function, source, payload });
             ended.await.expect("calls end, or die with their host")
         })
     }
@@ -127,10 +137,11 @@ impl QueueClient for Outbox {
         body: String,
         attributes: BTreeMap<String, String>,
     ) -> Pending<'a, Result<(), EndpointError>> {
+        let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
         if *lock(&self.refuse) {
+            self.deeds.add(Deed::Refused { body });
             return Box::pin(async { Err(EndpointError::Other("refused".into())) });
         }
-        let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
         self.deeds.add(Deed::Sent { body, attributes });
         Box::pin(async { Ok(()) })
     }
@@ -224,6 +235,10 @@ impl Host {
             Sources::start(app, context).expect("the sources start")
         };
         Self { runtime, sources, parking, clock }
+    }
+
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// Wakes every source, and returns when none can go on before something happens outside.

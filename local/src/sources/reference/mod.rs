@@ -12,7 +12,10 @@
 //!   first. The message of a failure ends with everything that happened in the smallest case found.
 
 mod answers;
+mod asynchronous;
+mod asynchronous_model;
 mod host;
+mod stage;
 mod stream_model;
 mod streams;
 

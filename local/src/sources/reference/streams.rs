@@ -276,13 +276,14 @@ impl Case {
         for deed in self.deeds.take() {
             self.story.push(format!("  {}", deed.short()));
             match deed {
-                Deed::Called { call, payload } => {
+                Deed::Called { call, payload, .. } => {
                     let records = sequences(&payload);
                     let named: Vec<&str> = records.iter().map(String::as_str).collect();
                     self.model.called(call, &named, now)?;
                     self.running.insert(call, records);
                 }
                 Deed::Sent { body, .. } => self.model.told(&body, &self.shards, now)?,
+                Deed::Refused { .. } => {}
             }
         }
         Ok(())
