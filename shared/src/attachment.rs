@@ -7,7 +7,8 @@ use crate::timestamp::Timestamp;
 use crate::validate::{self, Invalid};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Where an attachment is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +67,23 @@ pub struct Thumbnail {
 pub struct NewAttachment {
     pub filename: String,
     pub content_type: String,
+    #[serde(deserialize_with = "whole_number")]
     pub size: u64,
     #[serde(default)]
     pub sha256: Option<String>,
+}
+
+/// Reads a number without a fraction. JSON has one kind of number, so that `3.0` is one too (JSON Schema 2020-12,
+/// validation, 6.1.1), and some clients write it so.
+fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    // Up to this, a float holds every whole number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let from_float = || number.as_f64().filter(|value| value.fract() == 0.0 && (0.0..=EXACT).contains(value));
+    number
+        .as_u64()
+        .or_else(|| from_float().map(|value| value as u64))
+        .ok_or_else(|| D::Error::custom(format_args!("{number} is not a number of bytes")))
 }
 
 impl NewAttachment {
@@ -115,8 +130,12 @@ impl NewAttachment {
 
 fn filename(text: &str) -> Result<String, Invalid> {
     let name = validate::line("filename", text, limits::FILENAME_CHARACTERS)?;
-    if name.contains(['/', '\\']) || name == "." || name == ".." {
+    if name.contains(['/', '\\']) {
         return Err(Invalid::new("filename", "must be a name without directories"));
+    }
+    // No system takes these as a file's name.
+    if name.chars().all(|c| c == '.' || c.is_whitespace()) {
+        return Err(Invalid::new("filename", "must hold something besides dots and spaces"));
     }
     Ok(name)
 }
@@ -137,7 +156,8 @@ fn content_type(text: &str) -> Result<String, Invalid> {
 /// Takes a SHA-256 in base64 (as S3 wants it) or in hexadecimal (as people have it); returns base64.
 fn sha256(text: &str) -> Result<String, Invalid> {
     let invalid = || Invalid::new("sha256", "must be a SHA-256 in base64 or hexadecimal");
-    let bytes = if text.len() == 64 && text.is_ascii() {
+    // Said beforehand, because `from_str_radix` takes a plus sign.
+    let bytes = if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         (0..32)
             .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16))
             .collect::<Result<Vec<_>, _>>()
@@ -224,6 +244,29 @@ mod tests {
         let base64 = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
         assert_eq!(sha256(hex).unwrap(), base64);
         assert_eq!(sha256(base64).unwrap(), base64);
+        assert!(sha256(&"+f".repeat(32)).is_err(), "no signs in hexadecimal");
+    }
+
+    #[test]
+    fn a_size_is_a_whole_number_however_it_is_written() {
+        let read = |size: &str| {
+            let body = format!(r#"{{"filename":"a","content_type":"a/b","size":{size}}}"#);
+            serde_json::from_str::<NewAttachment>(&body).ok().map(|new| new.size)
+        };
+        for (size, bytes) in [("3", 3), ("3.0", 3), ("3e2", 300), ("0", 0)] {
+            assert_eq!(read(size), Some(bytes), "{size}");
+        }
+        for none in ["-1", "3.5", "1e300", "\"3\"", "null", "true"] {
+            assert_eq!(read(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_that_a_file_can_have() {
+        for name in ["..", ".", " . ", "a/b", "a\\b", "a\n", "", &"x".repeat(256)] {
+            assert!(new(name, "a/b").checked().is_err(), "{name:?}");
+        }
+        assert_eq!(new(" .profile ", "a/b").checked().unwrap().filename, ".profile");
     }
 
     #[test]

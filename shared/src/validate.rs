@@ -49,17 +49,17 @@ pub fn email_address(field: &str, text: &str) -> Result<String, Invalid> {
     Ok(format!("{local}@{}", domain.to_ascii_lowercase()))
 }
 
-/// Takes text of `1..=maximum` characters with no control characters, trimmed.
+/// Takes text of `1..=maximum` characters that is not spaces alone and holds no control characters, and trims it. It is
+/// judged as it was sent, so that the contract's schemas say exactly what is taken.
 pub fn line(field: &str, text: &str, maximum: usize) -> Result<String, Invalid> {
-    let text = text.trim();
-    let count = text.chars().count();
-    if count == 0 || count > maximum {
+    let trimmed = text.trim();
+    if trimmed.is_empty() || text.chars().count() > maximum {
         return Err(Invalid::new(field, format!("must have 1 to {maximum} characters")));
     }
     if text.chars().any(char::is_control) {
         return Err(Invalid::new(field, "must not hold control characters"));
     }
-    Ok(text.to_owned())
+    Ok(trimmed.to_owned())
 }
 
 /// Takes a query parameter that is `true` or `false`; absent it is `false`.

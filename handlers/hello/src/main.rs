@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod contract_tests;
+#[cfg(test)]
+mod contract_text_tests;
 mod hello;
 mod methods;
 #[cfg(test)]
