@@ -26,4 +26,10 @@ impl Failure {
     pub fn is_passing(&self) -> bool {
         !matches!(self, Self::Permanent(_))
     }
+
+    /// What happened, without the way of failing.
+    pub fn reason(&self) -> &str {
+        let (Self::Permanent(reason) | Self::Passing(reason) | Self::Throttled(reason)) = self;
+        reason
+    }
 }

@@ -7,13 +7,14 @@
 //! | [`failure`], [`problem`] | how things fail: for event sources, and for callers |
 //! | [`http`] | the edge to API Gateway |
 //! | [`dynamodb`], [`s3`], [`sqs`], [`ses`], [`streams`] | the edges to the data services |
-//! | [`parking`] | what the parking queue holds |
+//! | [`dead_letter`] | what is given up, and the reason beside it |
 //! | [`schedule`] | what the scheduler sends |
 //! | [`runtime`] | what a handler's `main` wires |
 #![forbid(unsafe_code)]
 
 pub mod activity;
 pub mod attachment;
+pub mod dead_letter;
 pub mod dynamodb;
 pub mod email;
 pub mod failure;
@@ -23,7 +24,6 @@ pub mod http;
 pub mod limits;
 pub mod note;
 pub mod owner;
-pub mod parking;
 pub mod problem;
 pub mod report;
 pub mod runtime;

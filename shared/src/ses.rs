@@ -39,12 +39,32 @@ impl Mailer {
             Err(error) => Err(match (error.code(), error.message().unwrap_or("rejected")) {
                 // An identity that is not verified is the operator's to put right, and the mail must still be there then.
                 (Some("MessageRejected"), message) if message.contains("not verified") => {
-                    Failure::passing(message)
+                    Failure::passing(without_addresses(message))
                 }
                 // SES's word that the message itself is at fault.
-                (Some("MessageRejected" | "InvalidParameterValue"), message) => Failure::permanent(message),
+                (Some("MessageRejected" | "InvalidParameterValue"), message) => {
+                    Failure::permanent(without_addresses(message))
+                }
                 _ => crate::dynamodb::failure(&error),
             }),
         }
+    }
+}
+
+/// SES's words without the addresses that it quotes: failures are logged, and noted beside what is given up.
+fn without_addresses(message: &str) -> String {
+    let word = |word: &'_ str| if word.contains('@') { "…" } else { word }.to_owned();
+    message.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_without_addresses() {
+        let said = "The following identities failed the check in region EU-WEST-1: ben@example.com, <ann@example.com>";
+        let kept = "The following identities failed the check in region EU-WEST-1: … …";
+        assert_eq!(without_addresses(said), kept);
     }
 }

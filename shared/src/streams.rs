@@ -20,37 +20,66 @@ impl Streams {
         Self { client }
     }
 
-    /// The records of a shard from sequence number `first` to `last`, both included, each as the JSON that Lambda
-    /// delivers.
+    /// The records of a shard from sequence number `first` to `last`, both included, as far as the stream still holds
+    /// them.
     ///
     /// # Errors
-    /// Permanent when the stream no longer holds them (it keeps records for a day). Passing when the reads ended before
-    /// `last`: part of a batch is never taken for all of it.
+    /// Permanent when it holds none of them any more (it keeps records for a day). Passing when the reads ended before
+    /// `last`: what could not be read is never taken for what is gone.
     pub async fn fetch(
         &self,
         stream_arn: &str,
         shard: &str,
         first: &str,
         last: &str,
-    ) -> Result<Vec<Value>, Failure> {
-        let iterator = self
-            .client
-            .get_shard_iterator()
-            .stream_arn(stream_arn)
-            .shard_id(shard)
-            .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
-            .sequence_number(first)
-            .send()
-            .await;
-        let mut iterator = match iterator {
-            Ok(output) => output.shard_iterator,
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_trimmed_data_access_exception()) =>
-            {
-                return Err(Failure::permanent("the stream no longer holds the records"));
-            }
-            Err(error) => return Err(failure(&error)),
+    ) -> Result<Fetched, Failure> {
+        let at_first = Some((ShardIteratorType::AtSequenceNumber, first));
+        if let Some(iterator) = self.iterator(stream_arn, shard, at_first).await? {
+            let records = self.read(iterator, stream_arn, first, last).await?;
+            return Ok(Fetched { records, is_cut: false });
+        }
+        let iterator = self.iterator(stream_arn, shard, None).await?;
+        let iterator =
+            iterator.ok_or_else(|| Failure::permanent("the stream no longer holds the records"))?;
+        let records = self.read(iterator, stream_arn, first, last).await?;
+        if records.is_empty() {
+            return Err(Failure::permanent("the stream no longer holds the records"));
+        }
+        Ok(Fetched { records, is_cut: true })
+    }
+
+    /// An iterator at a sequence number or else at the oldest record; `None` when the stream holds nothing there.
+    async fn iterator(
+        &self,
+        stream_arn: &str,
+        shard: &str,
+        position: Option<(ShardIteratorType, &str)>,
+    ) -> Result<Option<String>, Failure> {
+        let request = self.client.get_shard_iterator().stream_arn(stream_arn).shard_id(shard);
+        let (kind, sequence) = match position {
+            Some((kind, sequence)) => (kind, Some(sequence.to_owned())),
+            None => (ShardIteratorType::TrimHorizon, None),
         };
+        match request.shard_iterator_type(kind).set_sequence_number(sequence).send().await {
+            Ok(output) => Ok(output.shard_iterator),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_trimmed_data_access_exception() => Ok(None),
+                // Shards go with their records, and streams with their tables.
+                Some(service) if service.is_resource_not_found_exception() => Ok(None),
+                _ => Err(failure(&error)),
+            },
+        }
+    }
+
+    /// Reads on from an iterator, each record as the JSON that Lambda delivers.
+    async fn read(
+        &self,
+        iterator: String,
+        stream_arn: &str,
+        first: &str,
+        last: &str,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut iterator = Some(iterator);
         let mut found = Vec::new();
         for _ in 0..MAXIMUM_READS {
             let Some(position) = iterator else { break };
@@ -64,7 +93,9 @@ impl Streams {
                     return Ok(found);
                 }
                 let is_last = sequence == last;
-                found.push(to_lambda(record, stream_arn));
+                if !is_after(first, sequence) {
+                    found.push(to_lambda(record, stream_arn));
+                }
                 if is_last {
                     return Ok(found);
                 }
@@ -73,6 +104,15 @@ impl Streams {
         }
         Err(Failure::passing("the reads ended before the last record"))
     }
+}
+
+/// Records of a stream that were read again.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Each as the JSON that Lambda delivers.
+    pub records: Vec<Value>,
+    /// Whether the stream no longer holds the first ones of those asked for.
+    pub is_cut: bool,
 }
 
 /// Sequence numbers are decimal texts without leading zeros: the longer is the greater.

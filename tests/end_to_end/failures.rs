@@ -55,7 +55,10 @@ async fn a_killed_handler_is_replaced_and_its_work_done() {
     anna.create(json!({ "title": "Warm", "notify": ["ben@example.com"] })).await;
     host.api.idle().await;
     let functions = host.api.get("/_local/functions").await.expect(200);
-    for function in functions.as_array().unwrap() {
+    // A caller of the API would see one that dies as it is called.
+    let takes_events = |name: &str| ["NoteEventsFunction", "SendEmailFunction"].contains(&name);
+    let all = functions.as_array().unwrap().iter();
+    for function in all.filter(|function| takes_events(function["name"].as_str().unwrap())) {
         for pid in function["pids"].as_array().into_iter().flatten() {
             end_to_end::signal(u32::try_from(pid.as_u64().unwrap()).unwrap(), "KILL");
         }

@@ -3,12 +3,11 @@
 use crate::ministack::Ministack;
 use end_to_end::{Api, Host};
 use serde_json::{Value, json};
+use shared::dead_letter::History;
 use shared::email::{EmailJob, Message};
-use shared::parking::Parked;
+use shared::failure::Failure;
 use shared::report::Report;
-use shared::sqs::Queues;
-use shared::timestamp::Timestamp;
-use std::collections::HashMap;
+use shared::sqs::{self, Queues};
 
 async fn queue(api: &Api, name: &str) -> Value {
     let queues = api.get("/_local/queues").await.expect(200);
@@ -31,16 +30,16 @@ async fn parked_messages_are_listed_and_replayed() {
         to: "ben@example.com".to_owned(),
         message: Message::DailyReport(Report::empty("2026-11-24".parse().unwrap())),
     };
-    let parked = Parked {
-        parked_at: Timestamp::system(),
-        source_queue_arn: email_queue["arn"].as_str().unwrap(),
+    let history = History {
+        source_queue_arn: email_queue["arn"].as_str().unwrap().to_owned(),
         replays: 3,
-        error: "SES was away",
+        last_failure: Some(Failure::passing("SES was away")),
     };
     let body = serde_json::to_string(&job).unwrap();
+    let parked = history.beside(&sqs::Message { body: body.clone(), ..sqs::Message::default() }).unwrap();
     let url = queue(&host.api, &parking).await["url"].as_str().unwrap().to_owned();
     let queues = Queues::new(ministack.clients().sqs);
-    queues.send(&url, vec![parked.message(&body, &HashMap::new())]).await.unwrap();
+    queues.send(&url, vec![parked]).await.unwrap();
 
     let messages = host.api.messages("ParkingQueue").await;
     assert_eq!(messages.len(), 1);

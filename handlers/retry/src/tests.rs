@@ -1,6 +1,7 @@
 use crate::retry::Retry;
 use aws_lambda_events::sqs::SqsEvent;
 use serde_json::{Value, json};
+use shared::dead_letter::SILENT_END;
 use shared::fake::{Answer, FakeAws};
 
 const SAMPLE: &str = include_str!("../../../events/retry.json");
@@ -75,52 +76,138 @@ fn attribute<'a>(message: &'a Value, name: &str) -> &'a str {
     message["MessageAttributes"][name]["StringValue"].as_str().unwrap()
 }
 
-#[tokio::test]
-async fn a_dead_letter_goes_back_to_its_queue_later() {
-    let aws = FakeAws::default();
-    assert_eq!(run(&aws, &sample()).await, 0);
-    let sent = &aws.sent("SendMessageBatch")[0];
-    let entry = &sent["Entries"][0];
-    assert_eq!(sent["QueueUrl"], "https://sqs.eu-west-1.amazonaws.com/123456789012/EmailQueue");
-    assert_eq!(entry["MessageBody"], sample()["Records"][0]["body"]);
-    assert_eq!(entry["MessageAttributes"]["replays"]["StringValue"], "2");
-    assert_eq!(entry["MessageAttributes"]["origin"]["StringValue"], "note-events");
-    // The second replay: between half and all of 640 seconds.
-    assert!((320..=640).contains(&entry["DelaySeconds"].as_i64().unwrap()), "{entry}");
+/// The sample as whoever gave it up himself sent it.
+fn noted(failure: &str, error: &str, replays: &str) -> Value {
+    let mut event = sample();
+    let record = &mut event["Records"][0];
+    let source = record["attributes"].as_object_mut().unwrap().remove("DeadLetterQueueSourceArn").unwrap();
+    for (name, value) in [
+        ("failure", json!(failure)),
+        ("error", json!(error)),
+        ("replays", json!(replays)),
+        ("source_queue_arn", source),
+    ] {
+        record["messageAttributes"][name] = json!({ "dataType": "String", "stringValue": value });
+    }
+    event
 }
 
 #[tokio::test]
-async fn after_its_replays_a_dead_letter_is_parked_whole() {
+async fn a_dead_letter_goes_back_to_its_queue_later() {
+    for event in [sample(), noted("passing", "Throttling", "1")] {
+        let aws = FakeAws::default();
+        assert_eq!(run(&aws, &event).await, 0);
+        let sent = &aws.sent("SendMessageBatch")[0];
+        let entry = &sent["Entries"][0];
+        assert_eq!(sent["QueueUrl"], "https://sqs.eu-west-1.amazonaws.com/123456789012/EmailQueue");
+        assert_eq!(entry["MessageBody"], sample()["Records"][0]["body"]);
+        assert_eq!(attribute(entry, "replays"), "2");
+        assert_eq!(attribute(entry, "origin"), "note-events");
+        // The second replay: between half and all of 640 seconds.
+        assert!((320..=640).contains(&entry["DelaySeconds"].as_i64().unwrap()), "{entry}");
+    }
+}
+
+#[tokio::test]
+async fn after_its_replays_a_dead_letter_is_parked_whole_with_its_last_error() {
     let aws = FakeAws::default();
-    let mut event = sample();
-    event["Records"][0]["messageAttributes"]["replays"]["stringValue"] = json!("3");
+    let mut event = noted("passing", "Throttling", "3");
+    event["Records"][0]["messageAttributes"]["image"] =
+        json!({ "dataType": "Binary", "binaryValue": "AP8=" });
     assert_eq!(run(&aws, &event).await, 0);
     assert_eq!(aws.sent("SendMessageBatch")[0]["QueueUrl"], PARKING);
     let parked = parked(&aws);
     assert_eq!(parked["MessageBody"], event["Records"][0]["body"]);
     assert_eq!(attribute(&parked, "source_queue_arn"), "arn:aws:sqs:eu-west-1:123456789012:EmailQueue");
-    assert_eq!(attribute(&parked, "replays"), "3");
-    assert_eq!(attribute(&parked, "error"), "it still failed after 3 replays");
-    assert_eq!(attribute(&parked, "origin"), "note-events");
+    assert_eq!((attribute(&parked, "replays"), attribute(&parked, "error")), ("3", "Throttling"));
+    assert_eq!((attribute(&parked, "failure"), attribute(&parked, "origin")), ("passing", "note-events"));
+    assert_eq!(parked["MessageAttributes"]["image"]["BinaryValue"], "AP8=");
+}
+
+#[tokio::test]
+async fn what_trying_again_cannot_help_is_parked_at_once() {
+    let aws = FakeAws::default();
+    assert_eq!(run(&aws, &noted("permanent", "the message is no e-mail job", "0")).await, 0);
+    assert_eq!(aws.sent("SendMessageBatch")[0]["QueueUrl"], PARKING);
+    assert_eq!(attribute(&parked(&aws), "error"), "the message is no e-mail job");
+}
+
+#[tokio::test]
+async fn a_silent_end_is_told_as_such_and_what_was_known_before() {
+    let aws = FakeAws::default();
+    let mut event = sample();
+    event["Records"][0]["messageAttributes"]["replays"]["stringValue"] = json!("3");
+    assert_eq!(run(&aws, &event).await, 0);
+    assert_eq!(attribute(&parked(&aws), "error"), SILENT_END);
+
+    let earlier = json!({ "dataType": "String", "stringValue": "Throttling" });
+    event["Records"][0]["messageAttributes"]["error"] = earlier;
+    let expected = format!("{SILENT_END}; before that: Throttling");
+    for _ in 0..2 {
+        let aws = FakeAws::default();
+        assert_eq!(run(&aws, &event).await, 0);
+        assert_eq!(attribute(&parked(&aws), "error"), expected);
+        // As it comes when that happens once more.
+        event["Records"][0]["messageAttributes"]["error"]["stringValue"] = json!(expected);
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_room_for_its_history_is_left_to_sqs() {
+    let aws = FakeAws::default();
+    let mut event = sample();
+    for number in 0..7 {
+        let own = json!({ "dataType": "String", "stringValue": "x" });
+        event["Records"][0]["messageAttributes"][format!("own{number}")] = own;
+    }
+    assert_eq!(run(&aws, &event).await, 1);
+    assert!(aws.sent("SendMessageBatch").is_empty());
 }
 
 #[tokio::test]
 async fn a_failed_batch_is_fetched_and_each_record_sent_alone() {
     let aws = stream(vec![records(&["100"]), records(&[]), records(&["102", "103"])]);
     assert_eq!(run(&aws, &stream_failure()).await, 0);
-    assert_eq!(aws.sent("SendMessageBatch")[0]["QueueUrl"], REPLAYS);
+    let sent = aws.sent("SendMessageBatch");
+    assert_eq!(sent[0]["QueueUrl"], REPLAYS);
     let ids: Vec<_> = aws.messages().iter().map(|record| record["eventID"].clone()).collect();
     assert_eq!(ids, ["event-100", "event-102"]);
     assert_eq!(aws.messages()[0]["dynamodb"]["NewImage"]["version"]["N"], "1");
+    for entry in sent[0]["Entries"].as_array().unwrap() {
+        assert!((2..=5).contains(&entry["DelaySeconds"].as_i64().unwrap()), "{entry}");
+    }
 }
 
 #[tokio::test]
-async fn what_the_stream_no_longer_holds_is_parked() {
-    let aws = FakeAws::with([("GetShardIterator", Answer::error("TrimmedDataAccessException"))]);
+async fn what_the_stream_no_longer_holds_is_parked_with_why_it_failed() {
+    let trimmed = || ("GetShardIterator", Answer::error("TrimmedDataAccessException"));
+    let gone = || ("GetShardIterator", Answer::error("ResourceNotFoundException"));
+    let oldest = ("GetShardIterator", Answer::json(json!({ "ShardIterator": "oldest" })));
+    let later = ("GetRecords", records(&["500"]));
+    for script in [vec![gone(), gone()], vec![trimmed(), gone()], vec![trimmed(), oldest, later]] {
+        let aws = FakeAws::with(script);
+        assert_eq!(run(&aws, &stream_failure()).await, 0);
+        let parked = parked(&aws);
+        let why = "Lambda gave the batch up: RetryAttemptsExhausted, Unhandled";
+        assert_eq!(attribute(&parked, "error"), format!("the stream no longer holds the records; {why}"));
+        assert_eq!(attribute(&parked, "failure"), "permanent");
+        assert!(parked["MessageBody"].as_str().unwrap().contains("DDBStreamBatchInfo"));
+    }
+}
+
+#[tokio::test]
+async fn of_a_batch_that_is_partly_gone_the_rest_is_replayed_and_the_loss_parked() {
+    let aws = FakeAws::with([
+        ("GetShardIterator", Answer::error("TrimmedDataAccessException")),
+        ("GetShardIterator", Answer::json(json!({ "ShardIterator": "oldest" }))),
+        ("GetRecords", records(&["102", "103"])),
+    ]);
     assert_eq!(run(&aws, &stream_failure()).await, 0);
-    let parked = parked(&aws);
-    assert_eq!(attribute(&parked, "error"), "the stream no longer holds the records");
-    assert!(parked["MessageBody"].as_str().unwrap().contains("DDBStreamBatchInfo"));
+    let sent = aws.sent("SendMessageBatch");
+    assert_eq!((&sent[0]["QueueUrl"], &sent[1]["QueueUrl"]), (&json!(REPLAYS), &json!(PARKING)));
+    assert_eq!(aws.messages()[0]["eventID"], "event-102");
+    let error = attribute(&sent[1]["Entries"][0], "error");
+    assert!(error.starts_with("the stream holds only the last 1 of the records"), "{error}");
 }
 
 #[tokio::test]
@@ -133,11 +220,14 @@ async fn part_of_a_batch_is_not_taken_for_all_of_it() {
 
 #[tokio::test]
 async fn an_unknown_shape_is_parked() {
-    let aws = FakeAws::default();
-    let mut event = stream_failure();
-    event["Records"][0]["body"] = json!("what is this");
-    assert_eq!(run(&aws, &event).await, 0);
-    assert_eq!(parked(&aws)["MessageBody"], "what is this");
+    for body in ["what is this", "{}", "[1]", "{\"DDBStreamBatchInfo\":{}}"] {
+        let aws = FakeAws::default();
+        let mut event = stream_failure();
+        event["Records"][0]["body"] = json!(body);
+        assert_eq!(run(&aws, &event).await, 0);
+        assert_eq!(parked(&aws)["MessageBody"], body);
+        assert_eq!(attribute(&parked(&aws), "error"), "it is neither a dead letter nor a stream failure");
+    }
 }
 
 #[tokio::test]

@@ -217,8 +217,7 @@ async fn a_repeated_claim_is_ones_own() {
 #[tokio::test]
 async fn what_is_no_job_fails_and_claims_nothing() {
     let aws = FakeAws::default();
-    let mut message = Message::default();
-    message.body = "{\"key\":1}".into();
+    let message = Message { body: "{\"key\":1}".into(), ..Message::default() };
     let result = handler(&aws).take(&message, Deadline::after(Duration::ZERO)).await;
     assert!(matches!(result, Err(Failure::Permanent(_))));
     assert!(aws.operations().is_empty());

@@ -15,13 +15,11 @@ pub(super) mod attribute {
     pub(in super::super) const REPLAYS: &str = "replays";
     /// Its last error.
     pub(in super::super) const ERROR: &str = "error";
-    /// When it was given up.
-    pub(in super::super) const PARKED_AT: &str = "parked_at";
     /// `permanent` or `passing`.
     pub(in super::super) const FAILURE: &str = "failure";
 
     /// All of them: history, which a replay leaves behind.
-    pub(in super::super) const ALL: [&str; 5] = [SOURCE, REPLAYS, ERROR, PARKED_AT, FAILURE];
+    pub(in super::super) const ALL: [&str; 4] = [SOURCE, REPLAYS, ERROR, FAILURE];
 }
 
 /// Fields by which messages commonly say what they are.
@@ -230,7 +228,6 @@ mod tests {
             .message_attributes(attribute::SOURCE, text("arn:aws:sqs:r:1:work"))
             .message_attributes(attribute::ERROR, text("it broke"))
             .message_attributes(attribute::FAILURE, text("permanent"))
-            .message_attributes(attribute::PARKED_AT, text("2026-11-25T00:00:00.000Z"))
             .message_attributes("own", text("kept"));
         let letter = DeadLetter::new("parking", noted.build());
         assert_eq!(letter.source_queue.as_deref(), Some("work"));
