@@ -5,6 +5,7 @@ use crate::app::{Build, Function};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -163,13 +164,16 @@ fn not_started(program: String, directory: &Path, source: std::io::Error) -> Bui
 fn cargo(workspace: &Path) -> Command {
     let mut command = Command::new(program());
     command.current_dir(workspace).stdin(Stdio::null()).kill_on_drop(true);
-    // What `cargo run` tells this process of its own package would make build scripts think that something changed.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(is_about_this_package) {
-            command.env_remove(name);
-        }
+    for name in variables_of_this_package() {
+        command.env_remove(name);
     }
     command
+}
+
+/// What `cargo run` and `cargo test` tell this process of its own package. Another cargo must not see it: build scripts
+/// that look at such a variable would think that something changed, and all that depends on them is compiled again.
+pub fn variables_of_this_package() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_str().is_some_and(is_about_this_package))
 }
 
 fn is_about_this_package(variable: &str) -> bool {

@@ -147,7 +147,11 @@ fn executable(release: bool) -> &'static Path {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
     EXECUTABLE.get_or_init(|| {
         // All binaries in one go: the hosts' own builds then find nothing to do.
-        let output = Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        for name in local::build::variables_of_this_package() {
+            cargo.env_remove(name);
+        }
+        let output = cargo
             .args(["build", "--workspace", "--bins", "--message-format=json"])
             .args(release.then_some("--release"))
             .current_dir(workspace())
