@@ -6,7 +6,7 @@ use shared::limits;
 use shared::s3::Objects;
 use shared::sqs::Message;
 use shared::timestamp::Timestamp;
-use thumbnail::{Limits, Picture, Refused};
+use thumbnail::{Limits, Output, Picture, Refused};
 
 /// The handler and what it needs.
 pub(crate) struct Thumbnails {
@@ -76,7 +76,7 @@ impl Thumbnails {
             Err(Failure::Permanent(reason)) => return Ok(Outcome::Failed(reason)),
             Err(failure) => return Err(failure),
         };
-        Ok(judge(thumbnail::make(&bytes, &THUMBNAIL_SIZES, &self.limits), attachment))
+        Ok(judge(thumbnail::make(&bytes, &THUMBNAIL_SIZES, Output::Jpeg, &self.limits), attachment))
     }
 
     /// Writes the outcome down, thumbnails first: who reads `ready` must find them. `false`: the attachment is gone, or
@@ -115,7 +115,7 @@ impl Thumbnails {
         let mut stored = Vec::with_capacity(picture.thumbnails.len());
         for thumbnail in picture.thumbnails {
             let (size, width, height) = (thumbnail.size, thumbnail.width, thumbnail.height);
-            self.objects.put_thumbnail(key, size, thumbnail.jpeg).await?;
+            self.objects.put_thumbnail(key, size, thumbnail.bytes).await?;
             stored.push(attachment::Thumbnail { size, width, height });
         }
         Ok(stored)

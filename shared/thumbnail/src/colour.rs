@@ -1,123 +1,211 @@
-//! From the file's own colours to sRGB without alpha.
+//! From the file's own colours to sRGB, on the small picture.
 
 use crate::Refused;
-use crate::raster::{Inks, Layout, Raster};
+use crate::raster::{self, Finished, Inks, Layout, Raster};
+use crate::reduce::times_255;
 use moxcms::{ColorProfile, DataColorSpace, Transform8BitExecutor, TransformOptions};
 use std::sync::Arc;
 
 /// The conversion that a picture's thumbnails need, built once for all of them.
 pub(crate) struct Colours {
     transform: Option<Arc<Transform8BitExecutor>>,
+    /// Of inks with a profile: each value of an sRGB channel, with the darkest ink made black.
+    darkened: Option<Box<[u8; 256]>>,
 }
 
 impl Colours {
     /// For pixels of `layout` with the profile of their file. A profile that cannot be read, or is for other channels,
     /// is left out, as viewers do.
     pub(crate) fn new(layout: Layout, profile: Option<&[u8]>) -> Self {
-        Self { transform: profile.and_then(|profile| transform(layout, profile)) }
+        let transform = profile.and_then(|profile| transform(layout, profile));
+        let is_inks = matches!(layout, Layout::Cmyk(_));
+        let darkened = transform.as_deref().filter(|_| is_inks).and_then(black_point_compensation);
+        Self { transform, darkened }
     }
 
-    /// The picture in sRGB (or plain grey), on white.
-    pub(crate) fn flattened(&self, raster: &Raster) -> Result<Raster, Refused> {
-        let converted = match (&self.transform, raster.layout) {
-            (_, Layout::Cmyk(inks)) => self.inks_flattened(raster, inks)?,
-            (Some(transform), layout) => {
-                through(transform.as_ref(), raster, &raster.pixels, coloured(layout))?
-            }
-            (None, _) => raster.clone(),
+    /// A raster whose planes are all of the same dimensions, in sRGB (or plain grey).
+    pub(crate) fn finished(&self, raster: Raster) -> Result<Finished, Refused> {
+        let layout = raster.layout;
+        let Finished { width, height, channels, pixels } = interleaved(raster);
+        let (channels, pixels) = match layout {
+            Layout::Grey => (1, pixels),
+            Layout::GreyAlpha => without_empty_alpha::<2>(divided::<2>(pixels)),
+            Layout::Rgba => without_empty_alpha::<4>(divided::<4>(pixels)),
+            Layout::Rgb => (channels, pixels),
+            Layout::YCbCr => (3, rgb_of_ycbcr(pixels)),
+            Layout::Cmyk(inks) => (4, full_inks(pixels, inks)),
         };
-        Ok(on_white(converted))
-    }
-
-    fn inks_flattened(&self, raster: &Raster, inks: Inks) -> Result<Raster, Refused> {
-        // From here on, 255 is full ink.
-        let pixels: Vec<u8> = raster.pixels.chunks_exact(4).flat_map(|pixel| ink(pixel, inks)).collect();
-        match &self.transform {
-            Some(transform) => through(transform.as_ref(), raster, &pixels, Layout::Rgb),
-            None => {
-                let pixels = pixels.chunks_exact(4).flat_map(naive_rgb).collect();
-                Ok(Raster { layout: Layout::Rgb, pixels, ..*raster })
+        let is_inks = matches!(layout, Layout::Cmyk(_));
+        let (channels, mut pixels) = match &self.transform {
+            Some(transform) => self::through(transform.as_ref(), layout, channels, pixels)?,
+            None if is_inks => (3, pixels.chunks_exact(4).flat_map(naive_rgb).collect()),
+            // Two channels are for profiles only.
+            None if channels == 2 => {
+                (4, pixels.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]]).collect())
             }
+            None => (channels, pixels),
+        };
+        if let Some(darkened) = &self.darkened {
+            pixels.iter_mut().for_each(|value| *value = darkened[usize::from(*value)]);
         }
+        Ok(Finished { width, height, channels, pixels })
     }
+}
+
+/// Paper's black is grey to a screen. Colour engines stretch it to the screen's black, linearly in light (Adobe's "Black
+/// Point Compensation"); `moxcms` does not. As they do, the darkest ink counts without its tint.
+fn black_point_compensation(transform: &Transform8BitExecutor) -> Option<Box<[u8; 256]>> {
+    const ALL_INKS: [u8; 4] = [255; 4];
+    let mut darkest = [0; 3];
+    transform.transform(&ALL_INKS, &mut darkest).ok()?;
+    let [red, green, blue] = darkest.map(light);
+    let black = (0.2126 * red + 0.7152 * green + 0.0722 * blue).min(0.5);
+    let stretched = |value: u8| ((light(value) - black) / (1.0 - black)).max(0.0);
+    Some(Box::new(std::array::from_fn(|value| srgb(stretched(u8::try_from(value).unwrap_or(255))))))
+}
+
+/// The light of an sRGB value, 0 to 1 (IEC 61966-2-1).
+fn light(value: u8) -> f64 {
+    let value = f64::from(value) / 255.0;
+    if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+}
+
+fn srgb(light: f64) -> u8 {
+    let value = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
+    (value * 255.0).round() as u8
 }
 
 fn transform(layout: Layout, profile: &[u8]) -> Option<Arc<Transform8BitExecutor>> {
     let profile = ColorProfile::new_from_slice(profile).ok()?;
-    let (space, from) = match layout {
-        Layout::Grey => (DataColorSpace::Gray, moxcms::Layout::Gray),
-        Layout::GreyAlpha => (DataColorSpace::Gray, moxcms::Layout::GrayAlpha),
-        Layout::Rgb => (DataColorSpace::Rgb, moxcms::Layout::Rgb),
-        Layout::Rgba => (DataColorSpace::Rgb, moxcms::Layout::Rgba),
+    let (space, from, to) = match layout {
+        Layout::Grey => (DataColorSpace::Gray, moxcms::Layout::Gray, moxcms::Layout::Rgb),
+        Layout::GreyAlpha => (DataColorSpace::Gray, moxcms::Layout::GrayAlpha, moxcms::Layout::Rgba),
+        Layout::Rgb | Layout::YCbCr => (DataColorSpace::Rgb, moxcms::Layout::Rgb, moxcms::Layout::Rgb),
+        Layout::Rgba => (DataColorSpace::Rgb, moxcms::Layout::Rgba, moxcms::Layout::Rgba),
         // Four bytes a pixel, which is all that the name says here.
-        Layout::Cmyk(_) => (DataColorSpace::Cmyk, moxcms::Layout::Rgba),
+        Layout::Cmyk(_) => (DataColorSpace::Cmyk, moxcms::Layout::Rgba, moxcms::Layout::Rgb),
     };
     if profile.color_space != space {
         return None;
     }
-    let to = if coloured(layout) == Layout::Rgba { moxcms::Layout::Rgba } else { moxcms::Layout::Rgb };
     profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default()).ok()
-}
-
-/// The layout after conversion to sRGB.
-fn coloured(layout: Layout) -> Layout {
-    if layout.has_alpha() { Layout::Rgba } else { Layout::Rgb }
 }
 
 fn through(
     transform: &Transform8BitExecutor,
-    raster: &Raster,
-    from: &[u8],
     layout: Layout,
-) -> Result<Raster, Refused> {
-    let mut pixels = vec![0; crate::raster::bytes(raster.width, raster.height, layout.channels())];
-    transform.transform(from, &mut pixels).map_err(Refused::damaged)?;
-    Ok(Raster { layout, pixels, ..*raster })
+    channels: usize,
+    pixels: Vec<u8>,
+) -> Result<(usize, Vec<u8>), Refused> {
+    // The transform was made for the file's channels: alpha that was left out comes back for it.
+    let pixels = match (layout, channels) {
+        (Layout::Rgba, 3) => pixels.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect(),
+        (Layout::GreyAlpha, 1) => pixels.iter().flat_map(|&grey| [grey, 255]).collect(),
+        _ => pixels,
+    };
+    let to = if layout.has_alpha() { 4 } else { 3 };
+    let mut converted = vec![0; pixels.len() / layout.channels() * to];
+    transform.transform(&pixels, &mut converted).map_err(Refused::damaged)?;
+    Ok(if to == 4 { without_empty_alpha::<4>(converted) } else { (3, converted) })
 }
 
-/// One pixel as cyan, magenta, yellow and black, where 255 is full ink.
-fn ink(pixel: &[u8], inks: Inks) -> [u8; 4] {
-    let stored = if inks.is_ycck { ycck_to_cmyk(pixel) } else { [pixel[0], pixel[1], pixel[2], pixel[3]] };
-    if inks.is_inverted { stored.map(|value| 255 - value) } else { stored }
+/// Planes as pixels.
+fn interleaved(mut raster: Raster) -> Finished {
+    let channels = raster.layout.channels();
+    let (width, height) = raster.planes.first().map_or((0, 0), |plane| (plane.width, plane.height));
+    if raster.planes.len() == 1 {
+        return Finished { width, height, channels, pixels: raster.planes.remove(0).samples };
+    }
+    let mut pixels = vec![0; raster::bytes(width, height, channels)];
+    for (channel, plane) in raster.planes.iter().enumerate() {
+        for (pixel, &sample) in pixels.chunks_exact_mut(channels).zip(&plane.samples) {
+            pixel[channel] = sample;
+        }
+    }
+    Finished { width, height, channels, pixels }
 }
 
-/// The JFIF conversion to red, green and blue, of which cyan, magenta and yellow are the complement.
-fn ycck_to_cmyk(pixel: &[u8]) -> [u8; 4] {
-    let [y, cb, cr] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
-    let (cb, cr) = (cb - 128.0, cr - 128.0);
-    // A cast from floating point saturates.
-    let complement = |value: f32| 255 - value.round() as u8;
+/// Colours divided by their alpha again.
+fn divided<const CHANNELS: usize>(mut pixels: Vec<u8>) -> Vec<u8> {
+    for pixel in pixels.chunks_exact_mut(CHANNELS) {
+        let alpha = u32::from(pixel[CHANNELS - 1]);
+        if alpha != 0 && alpha != 255 {
+            for value in &mut pixel[..CHANNELS - 1] {
+                *value = ((u32::from(*value) * 255 + alpha / 2) / alpha).min(255) as u8;
+            }
+        }
+    }
+    pixels
+}
+
+/// Leaves the alpha out, where it says nothing.
+fn without_empty_alpha<const CHANNELS: usize>(pixels: Vec<u8>) -> (usize, Vec<u8>) {
+    let is_opaque = pixels.chunks_exact(CHANNELS).all(|pixel| pixel[CHANNELS - 1] == 255);
+    if !is_opaque {
+        return (CHANNELS, pixels);
+    }
+    let colours = CHANNELS - 1;
+    (colours, pixels.chunks_exact(CHANNELS).flat_map(|pixel| &pixel[..colours]).copied().collect())
+}
+
+/// The JFIF conversion.
+fn rgb_of_ycbcr(mut pixels: Vec<u8>) -> Vec<u8> {
+    for pixel in pixels.chunks_exact_mut(3) {
+        let rgb = rgb(pixel[0], pixel[1], pixel[2]);
+        pixel.copy_from_slice(&rgb);
+    }
+    pixels
+}
+
+#[inline(always)]
+fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+    const BITS: i32 = 16;
+    const fn fixed(value: f64) -> i32 {
+        (value * (1 << BITS) as f64 + 0.5) as i32
+    }
+    let y = (i32::from(y) << BITS) + (1 << (BITS - 1));
+    let (cb, cr) = (i32::from(cb) - 128, i32::from(cr) - 128);
+    let value = |sum: i32| (sum >> BITS).clamp(0, 255) as u8;
     [
-        complement(y + 1.402 * cr),
-        complement(y - 0.344_136 * cb - 0.714_136 * cr),
-        complement(y + 1.772 * cb),
-        pixel[3],
+        value(y + fixed(1.402) * cr),
+        value(y - fixed(0.344_136) * cb - fixed(0.714_136) * cr),
+        value(y + fixed(1.772) * cb),
     ]
+}
+
+/// As cyan, magenta, yellow and black, where 255 is full ink.
+fn full_inks(mut pixels: Vec<u8>, inks: Inks) -> Vec<u8> {
+    for pixel in pixels.chunks_exact_mut(4) {
+        if inks.is_ycck {
+            // The complement of what the JFIF conversion gives.
+            let rgb = rgb(pixel[0], pixel[1], pixel[2]);
+            pixel[..3].copy_from_slice(&rgb.map(|value| 255 - value));
+        }
+        if inks.is_inverted {
+            pixel.iter_mut().for_each(|value| *value = 255 - *value);
+        }
+    }
+    pixels
 }
 
 /// What a screen shows for inks of which nothing is known.
 fn naive_rgb(pixel: &[u8]) -> [u8; 3] {
-    let light = |ink: u8| u8::try_from(mul_255(255 - ink, 255 - pixel[3])).unwrap_or(255);
+    let light = |ink: u8| times_255(u16::from(255 - ink), u16::from(255 - pixel[3]));
     [light(pixel[0]), light(pixel[1]), light(pixel[2])]
 }
 
-fn mul_255(a: u8, b: u8) -> u32 {
-    (u32::from(a) * u32::from(b) + 127) / 255
-}
-
-fn on_white(raster: Raster) -> Raster {
-    let (layout, colours) = match raster.layout {
-        Layout::GreyAlpha => (Layout::Grey, 1),
-        Layout::Rgba => (Layout::Rgb, 3),
-        _ => return raster,
-    };
-    let mut pixels = Vec::with_capacity(raster.pixels.len() / (colours + 1) * colours);
-    for pixel in raster.pixels.chunks_exact(colours + 1) {
-        let alpha = pixel[colours];
-        let white = u32::from(255 - alpha);
-        pixels.extend(
-            pixel[..colours].iter().map(|&value| u8::try_from(mul_255(value, alpha) + white).unwrap_or(255)),
-        );
+impl Finished {
+    /// Without alpha, on white.
+    pub(crate) fn on_white(self) -> Self {
+        if self.channels != 4 {
+            return self;
+        }
+        let shown = |pixel: &[u8]| {
+            let white = 255 - pixel[3];
+            let value = |value: u8| times_255(u16::from(value), u16::from(pixel[3])).saturating_add(white);
+            [value(pixel[0]), value(pixel[1]), value(pixel[2])]
+        };
+        let pixels = self.pixels.chunks_exact(4).flat_map(shown).collect();
+        Self { channels: 3, pixels, ..self }
     }
-    Raster { layout, pixels, ..raster }
 }

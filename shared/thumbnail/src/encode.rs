@@ -1,20 +1,74 @@
-//! The JPEG of a thumbnail: pixels and nothing else, so that no metadata of the picture gets into it.
+//! The file of a thumbnail: pixels and nothing else, so that no metadata of the picture gets into it.
 
 use crate::Refused;
-use crate::raster::{Layout, Raster};
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use crate::raster::Finished;
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
+use webpx::{EncoderConfig, Unstoppable};
 
 const QUALITY: u8 = 80;
+/// How hard libwebp looks for smaller files, 0 to 6.
+const WEBP_METHOD: u8 = 4;
 
-/// Takes a grey or RGB raster.
-pub(crate) fn jpeg(raster: &Raster) -> Result<Vec<u8>, Refused> {
-    let colours = if raster.layout == Layout::Grey { ColorType::Luma } else { ColorType::Rgb };
+/// What thumbnails are files of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Half the bytes, and keeps transparency.
+    WebP,
+    /// For what cannot read WebP; transparent pictures come on white.
+    Jpeg,
+}
+
+impl Output {
+    /// The media type.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::WebP => "image/webp",
+            Self::Jpeg => "image/jpeg",
+        }
+    }
+
+    /// What file names end with.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::WebP => "webp",
+            Self::Jpeg => "jpg",
+        }
+    }
+
+    pub(crate) fn encode(self, picture: Finished) -> Result<Vec<u8>, Refused> {
+        match self {
+            Self::WebP => webp(picture),
+            Self::Jpeg => jpeg(picture.on_white()),
+        }
+    }
+}
+
+fn jpeg(picture: Finished) -> Result<Vec<u8>, Refused> {
+    let colours = if picture.channels == 1 { ColorType::Luma } else { ColorType::Rgb };
     let side = |side: u32| u16::try_from(side).map_err(Refused::damaged);
-    let (width, height) = (side(raster.width)?, side(raster.height)?);
+    let (width, height) = (side(picture.width)?, side(picture.height)?);
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    // The default takes one pixel of four, which shows.
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     encoder.set_optimized_huffman_tables(true);
-    encoder.encode(&raster.pixels, width, height, colours).map_err(Refused::damaged)?;
+    encoder.encode(&picture.pixels, width, height, colours).map_err(Refused::damaged)?;
     Ok(jpeg)
+}
+
+fn webp(picture: Finished) -> Result<Vec<u8>, Refused> {
+    let Finished { width, height, channels, pixels } = picture;
+    let config = EncoderConfig::new().quality(f32::from(QUALITY)).method(WEBP_METHOD);
+    let webp = match channels {
+        1 => config.encode_rgb(
+            &pixels.iter().flat_map(|&grey| [grey; 3]).collect::<Vec<_>>(),
+            width,
+            height,
+            Unstoppable,
+        ),
+        3 => config.encode_rgb(&pixels, width, height, Unstoppable),
+        _ => config.encode_rgba(&pixels, width, height, Unstoppable),
+    };
+    webp.map_err(Refused::damaged)
 }

@@ -1,16 +1,19 @@
 //! Pictures in, upright thumbnails out: bounded, and safe against any input.
 //!
 //! [`make`] recognises a picture by its content, checks its header against [`Limits`] before any memory is taken on
-//! the header's word, decodes it once, and returns JPEG thumbnails of every size asked for: upright, in sRGB, alpha on
-//! white, without metadata, never larger than the picture. What it cannot or will not take is [`Refused`], for a reason
-//! that the picture's owner can read. A panic in a decoder ends as a refusal too.
+//! the header's word, decodes it once, and returns thumbnails of every size asked for: upright, in sRGB, without
+//! metadata, never larger than the picture. What it cannot or will not take is [`Refused`], for a reason that the
+//! picture's owner can read. A panic in a decoder ends as a refusal too.
 //!
 //! | module | is |
 //! |---|---|
 //! | `format` | what a file is, by its first bytes |
-//! | `decode` | one module for each format: header, limits, pixels |
+//! | `decode` | one module for each format: header, limits, pixels, as few as will do |
 //! | `raster` | pixels in memory, in whatever channels the file has |
-//! | `resize`, `orientation`, `colour`, `encode` | the steps from there to a thumbnail |
+//! | `reduce` | shrinking by a whole factor while rows are decoded |
+//! | `sharpen` | what means of squares lose, given back |
+//! | `resize`, `colour`, `orientation`, `encode` | the steps from there to a thumbnail |
+//! | `placeholder` | what to show before it |
 #![forbid(unsafe_code)]
 
 mod colour;
@@ -19,10 +22,14 @@ mod encode;
 mod format;
 mod limits;
 mod orientation;
+mod placeholder;
 mod raster;
+mod reduce;
 mod refused;
 mod resize;
+mod sharpen;
 
+pub use encode::Output;
 pub use format::Format;
 pub use limits::Limits;
 pub use refused::Refused;
@@ -39,6 +46,8 @@ pub struct Picture {
     pub width: u32,
     pub height: u32,
     pub format: Format,
+    /// What to show until a thumbnail is there: a [ThumbHash](https://evanw.github.io/thumbhash/), in base64.
+    pub placeholder: String,
     /// In the order in which their sizes were asked for.
     pub thumbnails: Vec<Thumbnail>,
 }
@@ -51,44 +60,50 @@ pub struct Thumbnail {
     /// Pixels.
     pub width: u32,
     pub height: u32,
-    pub jpeg: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 /// Makes a thumbnail of each of `sizes`, which limit the long side in pixels.
 ///
 /// # Errors
 /// When `bytes` are no picture that this crate reads, are damaged, or go beyond `limits`.
-pub fn make(bytes: &[u8], sizes: &[u32], limits: &Limits) -> Result<Picture, Refused> {
+pub fn make(bytes: &[u8], sizes: &[u32], output: Output, limits: &Limits) -> Result<Picture, Refused> {
     // Nothing outlives a panic: all that the closure builds is its own.
-    catch_unwind(AssertUnwindSafe(|| make_unguarded(bytes, sizes, limits)))
+    catch_unwind(AssertUnwindSafe(|| make_unguarded(bytes, sizes, output, limits)))
         .unwrap_or(Err(Refused::DecoderFailed))
 }
 
-fn make_unguarded(bytes: &[u8], sizes: &[u32], limits: &Limits) -> Result<Picture, Refused> {
+fn make_unguarded(bytes: &[u8], sizes: &[u32], output: Output, limits: &Limits) -> Result<Picture, Refused> {
     let format = Format::recognise(bytes)?;
-    let decoded = decode::decode(format, bytes, limits)?;
-    let (width, height) = decoded.orientation.upright(decoded.raster.width, decoded.raster.height);
-    Ok(Picture { width, height, format, thumbnails: thumbnails(decoded, sizes)? })
+    let largest = sizes.iter().copied().max().unwrap_or(1).max(1);
+    let decoded = decode::decode(format, bytes, largest, limits)?;
+    let (width, height) = decoded.orientation.upright(decoded.width, decoded.height);
+    let (thumbnails, placeholder) = thumbnails(decoded, sizes, output)?;
+    Ok(Picture { width, height, format, placeholder, thumbnails })
 }
 
-/// Largest first, so that a smaller one can be made of a larger one.
-fn thumbnails(decoded: Decoded, sizes: &[u32]) -> Result<Vec<Thumbnail>, Refused> {
-    let Decoded { raster, orientation, profile } = decoded;
+/// Largest first, so that a smaller one can be made of a larger one; and the placeholder of the smallest.
+fn thumbnails(decoded: Decoded, sizes: &[u32], output: Output) -> Result<(Vec<Thumbnail>, String), Refused> {
+    let Decoded { width, height, raster, orientation, profile } = decoded;
     let colours = Colours::new(raster.layout, profile.as_deref());
+    let finished = |raster: Raster| Ok::<_, Refused>(orientation.apply(colours.finished(raster)?));
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(sizes[index]));
     let mut rasters = vec![raster];
     let mut made: Vec<(usize, Thumbnail)> = Vec::with_capacity(sizes.len());
     for index in order {
         let size = sizes[index];
-        let small = resize::shrink(source_for(&rasters, size), size)?;
-        let upright = orientation.apply(&colours.flattened(&small)?);
+        let small = resize::shrink(source_for(&rasters, size), resize::fit(width, height, size))?;
+        let upright = finished(small.clone())?;
         let (width, height) = (upright.width, upright.height);
-        made.push((index, Thumbnail { size, width, height, jpeg: encode::jpeg(&upright)? }));
+        made.push((index, Thumbnail { size, width, height, bytes: output.encode(upright)? }));
         rasters.push(small);
     }
+    let tiny = resize::fit(width, height, placeholder::SIDE);
+    let tiny = resize::shrink(source_for(&rasters, placeholder::SIDE), tiny)?;
+    let placeholder = placeholder::hash(finished(tiny)?);
     made.sort_by_key(|(index, _)| *index);
-    Ok(made.into_iter().map(|(_, thumbnail)| thumbnail).collect())
+    Ok((made.into_iter().map(|(_, thumbnail)| thumbnail).collect(), placeholder))
 }
 
 /// The smallest raster so far that still has twice the pixels wanted on a side: from less, a second resampling would

@@ -13,6 +13,8 @@ pub struct Limits {
     pub side: u32,
     /// Bytes that decoding may take, besides the file itself.
     pub memory: u64,
+    /// Bytes of pixels that are unpacked in passing: they cost time and no memory.
+    pub unpacked: u64,
     /// Passes over the picture in a progressive JPEG; each costs time and few bytes.
     pub scans: usize,
     /// Bytes of a colour profile or other chunk that is unpacked beside the pixels.
@@ -21,7 +23,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { pixels: 100 * MEGA, side: 65_535, memory: 512 * MEGA, scans: 100, chunk: 4_000_000 }
+        Self {
+            pixels: 100 * MEGA,
+            side: 65_535,
+            memory: 72 * MEGA,
+            unpacked: 400 * MEGA,
+            scans: 100,
+            chunk: 4_000_000,
+        }
     }
 }
 
@@ -47,6 +56,20 @@ impl Limits {
         if bytes > self.memory {
             let megabytes = bytes.div_ceil(MEGA);
             return Err(Refused::TooMuchMemory { megabytes, maximum: self.memory / MEGA });
+        }
+        Ok(())
+    }
+
+    /// Checks how many passes there were.
+    pub(crate) fn check_scans(&self, count: usize) -> Result<(), Refused> {
+        if count > self.scans { Err(Refused::TooManyScans { maximum: self.scans }) } else { Ok(()) }
+    }
+
+    /// Checks what is unpacked in passing.
+    pub(crate) fn check_unpacked(&self, bytes: u64) -> Result<(), Refused> {
+        if bytes > self.unpacked {
+            let megabytes = bytes.div_ceil(MEGA);
+            return Err(Refused::UnpacksToTooMuch { megabytes, maximum: self.unpacked / MEGA });
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Which way up a picture is (EXIF tag 0x0112), and turning it upright.
 
-use crate::raster::Raster;
+use crate::raster::Finished;
 
 const ORIENTATION_TAG: u16 = 0x0112;
 const ENTRY_BYTES: usize = 12;
@@ -28,25 +28,22 @@ impl Orientation {
     }
 
     /// The picture turned upright.
-    pub(crate) fn apply(self, stored: &Raster) -> Raster {
-        let (width, height) = self.upright(stored.width, stored.height);
+    pub(crate) fn apply(self, stored: Finished) -> Finished {
         if self == Self::UPRIGHT {
-            return stored.clone();
+            return stored;
         }
-        let channels = stored.layout.channels();
+        let (width, height) = self.upright(stored.width, stored.height);
         let mut pixels = Vec::with_capacity(stored.pixels.len());
-        for y in 0..height {
-            for x in 0..width {
-                let (from_x, from_y) = self.stored_at(x, y, stored);
-                let at = (from_y as usize * stored.width as usize + from_x as usize) * channels;
-                pixels.extend_from_slice(&stored.pixels[at..at + channels]);
-            }
+        for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
+            let (from_x, from_y) = self.stored_at(x, y, &stored);
+            let at = (from_y as usize * stored.width as usize + from_x as usize) * stored.channels;
+            pixels.extend_from_slice(&stored.pixels[at..at + stored.channels]);
         }
-        Raster { width, height, layout: stored.layout, pixels }
+        Finished { width, height, channels: stored.channels, pixels }
     }
 
     /// Where the upright pixel (x, y) is stored.
-    fn stored_at(self, x: u32, y: u32, stored: &Raster) -> (u32, u32) {
+    fn stored_at(self, x: u32, y: u32, stored: &Finished) -> (u32, u32) {
         let (right, bottom) = (stored.width - 1, stored.height - 1);
         match self.0 {
             2 => (right - x, y),

@@ -1,12 +1,14 @@
 //! Pixels in memory.
 
-/// What the bytes of a pixel are, eight bits each.
+/// What the samples of a pixel are, eight bits each. Colours are multiplied by their alpha, where there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
     Grey,
     GreyAlpha,
     Rgb,
     Rgba,
+    /// As JFIF has it: ITU-R BT.601, full range.
+    YCbCr,
     /// As JPEG stores it.
     Cmyk(Inks),
 }
@@ -25,7 +27,7 @@ impl Layout {
         match self {
             Self::Grey => 1,
             Self::GreyAlpha => 2,
-            Self::Rgb => 3,
+            Self::Rgb | Self::YCbCr => 3,
             Self::Rgba | Self::Cmyk(_) => 4,
         }
     }
@@ -35,19 +37,44 @@ impl Layout {
     }
 }
 
-/// Rows of pixels, from the top, without padding.
+/// A picture on its way to a thumbnail: one plane with all channels, or a plane for each, which may differ in size.
 #[derive(Clone, Debug)]
 pub(crate) struct Raster {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
     pub(crate) layout: Layout,
-    pub(crate) pixels: Vec<u8>,
+    pub(crate) planes: Vec<Plane>,
 }
 
 impl Raster {
-    pub(crate) fn long_side(&self) -> u32 {
-        self.width.max(self.height)
+    /// Of interleaved pixels.
+    pub(crate) fn interleaved(layout: Layout, width: u32, height: u32, samples: Vec<u8>) -> Self {
+        let extent = (f64::from(width), f64::from(height));
+        Self { layout, planes: vec![Plane { width, height, extent, channels: layout.channels(), samples }] }
     }
+
+    /// Samples on the long side of the first plane.
+    pub(crate) fn long_side(&self) -> u32 {
+        self.planes.first().map_or(0, |plane| plane.width.max(plane.height))
+    }
+}
+
+/// Rows of samples, from the top, without padding.
+#[derive(Clone, Debug)]
+pub(crate) struct Plane {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// How much of it the picture covers, from the top left: a shrunk picture need not end where a sample does.
+    pub(crate) extent: (f64, f64),
+    pub(crate) channels: usize,
+    pub(crate) samples: Vec<u8>,
+}
+
+/// A finished picture: grey, RGB or RGBA by its channels, in sRGB, interleaved, colours not multiplied.
+#[derive(Clone, Debug)]
+pub(crate) struct Finished {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) channels: usize,
+    pub(crate) pixels: Vec<u8>,
 }
 
 /// Bytes of `width` × `height` pixels; dimensions were checked, so that this fits.

@@ -26,6 +26,10 @@ pub enum Refused {
     TooLong { width: u32, height: u32, maximum: u32 },
     #[error("the picture would take {megabytes} MB of memory to decode, more than {maximum}")]
     TooMuchMemory { megabytes: u64, maximum: u64 },
+    #[error("the picture unpacks to {megabytes} MB, more than {maximum}")]
+    UnpacksToTooMuch { megabytes: u64, maximum: u64 },
+    #[error("the picture comes in more than {maximum} passes")]
+    TooManyScans { maximum: usize },
 }
 
 impl Refused {

@@ -1,38 +1,48 @@
 //! Shrinking. It happens in the file's own channels and gamma: colours are converted on the small picture.
 
 use crate::Refused;
-use crate::raster::{self, Layout, Raster};
+use crate::raster::{self, Plane, Raster};
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
-/// The picture with its long side at most `size`; never enlarged.
-pub(crate) fn shrink(source: &Raster, size: u32) -> Result<Raster, Refused> {
-    let (width, height) = fit(source.width, source.height, size);
-    let pixels = match source.layout {
-        Layout::Grey => resample::<U8>(source, width, height),
-        Layout::GreyAlpha => resample::<U8x2>(source, width, height),
-        Layout::Rgb => resample::<U8x3>(source, width, height),
-        Layout::Rgba | Layout::Cmyk(_) => resample::<U8x4>(source, width, height),
-    }?;
-    Ok(Raster { width, height, layout: source.layout, pixels })
+/// The picture in these dimensions, all of its planes alike.
+pub(crate) fn shrink(source: &Raster, (width, height): (u32, u32)) -> Result<Raster, Refused> {
+    let mut resizer = Resizer::new();
+    let planes = source.planes.iter().map(|plane| {
+        let samples = match plane.channels {
+            1 => resample::<U8>(&mut resizer, plane, width, height),
+            2 => resample::<U8x2>(&mut resizer, plane, width, height),
+            3 => resample::<U8x3>(&mut resizer, plane, width, height),
+            _ => resample::<U8x4>(&mut resizer, plane, width, height),
+        }?;
+        let extent = (f64::from(width), f64::from(height));
+        Ok(Plane { width, height, extent, channels: plane.channels, samples })
+    });
+    Ok(Raster { layout: source.layout, planes: planes.collect::<Result<_, Refused>>()? })
 }
 
-fn resample<P: PixelTrait>(source: &Raster, width: u32, height: u32) -> Result<Vec<u8>, Refused> {
-    let mut pixels = vec![0; raster::bytes(width, height, source.layout.channels())];
-    let from = TypedImageRef::<P>::from_buffer(source.width, source.height, &source.pixels)
+fn resample<P: PixelTrait>(
+    resizer: &mut Resizer,
+    source: &Plane,
+    width: u32,
+    height: u32,
+) -> Result<Vec<u8>, Refused> {
+    let mut samples = vec![0; raster::bytes(width, height, source.channels)];
+    let from = TypedImageRef::<P>::from_buffer(source.width, source.height, &source.samples)
         .map_err(Refused::damaged)?;
-    let mut to = TypedImage::<P>::from_buffer(width, height, &mut pixels).map_err(Refused::damaged)?;
-    // Alpha is multiplied in and out again, so that the colour of what is transparent does not bleed.
+    let mut to = TypedImage::<P>::from_buffer(width, height, &mut samples).map_err(Refused::damaged)?;
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .use_alpha(source.layout.has_alpha());
-    Resizer::new().resize_typed(&from, &mut to, &options).map_err(Refused::damaged)?;
-    Ok(pixels)
+        .crop(0.0, 0.0, source.extent.0, source.extent.1)
+        // Colours are multiplied by their alpha already.
+        .use_alpha(false);
+    resizer.resize_typed(&from, &mut to, &options).map_err(Refused::damaged)?;
+    Ok(samples)
 }
 
-/// The largest dimensions of the same shape whose long side is at most `size`.
-fn fit(width: u32, height: u32, size: u32) -> (u32, u32) {
+/// The largest dimensions of the same shape whose long side is at most `size`; never larger than they are.
+pub(crate) fn fit(width: u32, height: u32, size: u32) -> (u32, u32) {
     let long = width.max(height);
     if long <= size {
         return (width, height);

@@ -2,7 +2,7 @@
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use std::borrow::Cow;
-use thumbnail::{Limits, Picture, Refused, Thumbnail};
+use thumbnail::{Limits, Output, Picture, Refused, Thumbnail};
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
@@ -13,7 +13,7 @@ pub(crate) const BLUE: [u8; 3] = [30, 30, 220];
 pub(crate) const GREY: [u8; 3] = [128, 128, 128];
 
 pub(crate) fn make(bytes: &[u8], sizes: &[u32]) -> Result<Picture, Refused> {
-    thumbnail::make(bytes, sizes, &Limits::default())
+    thumbnail::make(bytes, sizes, Output::Jpeg, &Limits::default())
 }
 
 /// Four quarters of different colours: top left red, top right green, bottom left blue, bottom right grey.
@@ -120,7 +120,7 @@ pub(crate) fn png(
 /// The colour of a thumbnail's pixel.
 pub(crate) fn pixel(thumbnail: &Thumbnail, x: u32, y: u32) -> [u8; 3] {
     let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(&thumbnail.jpeg), options);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(&thumbnail.bytes), options);
     let pixels = decoder.decode().unwrap();
     assert_eq!(decoder.dimensions(), Some((thumbnail.width as usize, thumbnail.height as usize)));
     let at = (y * thumbnail.width + x) as usize * 3;

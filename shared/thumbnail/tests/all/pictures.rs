@@ -49,7 +49,7 @@ fn metadata_does_not_come_out_again() {
     let has = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
     let thumbnail = &make(&bytes, &[160]).unwrap().thumbnails[0];
     for text in [&b"GPS"[..], b"Exif", b"ICC_PROFILE"] {
-        assert!(has(&bytes, text) && !has(&thumbnail.jpeg, text));
+        assert!(has(&bytes, text) && !has(&thumbnail.bytes, text));
     }
 }
 
@@ -65,7 +65,7 @@ fn jpegs_of_every_kind() {
             let picture = make(&jpeg.encode(), &[160]).unwrap();
             assert_quarters(&picture.thumbnails[0], UPRIGHT);
             // A thumbnail is itself of another kind: sequential, with a scan for each component.
-            let again = make(&picture.thumbnails[0].jpeg, &[160]).unwrap();
+            let again = make(&picture.thumbnails[0].bytes, &[160]).unwrap();
             assert_quarters(&again.thumbnails[0], UPRIGHT);
         }
     }

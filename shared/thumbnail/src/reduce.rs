@@ -1,0 +1,186 @@
+//! Shrinking by a whole factor while rows arrive, so that a picture is never in memory as a whole: squares of pixels
+//! become their mean. What is left has enough pixels for a better filter to make thumbnails of.
+
+use crate::raster::{self, Layout, Plane, Raster};
+use crate::sharpen;
+
+/// Pixels left on the long side for each pixel of the largest thumbnail, at least.
+const MARGIN: u32 = 2;
+/// Rows that sums of 16 bits can hold.
+const LARGEST_FACTOR: u32 = 256;
+
+/// The factor by which a picture of this long side may shrink for thumbnails of at most `size`.
+pub(crate) fn factor(long_side: u32, size: u32) -> u32 {
+    (long_side / size.max(1).saturating_mul(MARGIN)).clamp(1, LARGEST_FACTOR)
+}
+
+/// Bytes of the result.
+pub(crate) fn memory(width: u32, height: u32, channels: usize, factor: u32) -> u64 {
+    raster::bytes(width.div_ceil(factor), height.div_ceil(factor), channels) as u64
+}
+
+pub(crate) struct Reduction {
+    layout: Layout,
+    width: u32,
+    height: u32,
+    factor: usize,
+    /// Of the rows since the last one that was finished, how many there are and their sums.
+    rows: usize,
+    sums: Vec<u16>,
+    scratch: Vec<u8>,
+    samples: Vec<u8>,
+}
+
+impl Reduction {
+    /// For rows of `width` pixels, `height` of them, whose colours are not yet multiplied by their alpha.
+    pub(crate) fn new(layout: Layout, width: u32, height: u32, factor: u32) -> Self {
+        let row = raster::bytes(width, 1, layout.channels());
+        let size = raster::bytes(width.div_ceil(factor), height.div_ceil(factor), layout.channels());
+        Self {
+            layout,
+            width,
+            height,
+            factor: factor as usize,
+            rows: 0,
+            sums: vec![0; if factor == 1 { 0 } else { row }],
+            scratch: vec![0; if layout.has_alpha() { row } else { 0 }],
+            samples: Vec::with_capacity(size),
+        }
+    }
+
+    /// Takes the next row.
+    pub(crate) fn push(&mut self, row: &[u8]) {
+        let row = match self.layout {
+            Layout::Rgba => multiplied::<4>(row, &mut self.scratch),
+            Layout::GreyAlpha => multiplied::<2>(row, &mut self.scratch),
+            _ => row,
+        };
+        if self.factor == 1 {
+            self.samples.extend_from_slice(row);
+            return;
+        }
+        for (sum, &value) in self.sums.iter_mut().zip(row) {
+            *sum += u16::from(value);
+        }
+        self.rows += 1;
+        if self.rows == self.factor {
+            self.finish_row();
+        }
+    }
+
+    fn finish_row(&mut self) {
+        match self.layout.channels() {
+            1 => self.means::<1>(),
+            2 => self.means::<2>(),
+            3 => self.means::<3>(),
+            _ => self.means::<4>(),
+        }
+        self.sums.fill(0);
+        self.rows = 0;
+    }
+
+    fn means<const CHANNELS: usize>(&mut self) {
+        for square in self.sums.chunks(self.factor * CHANNELS) {
+            let mut sums = [0_u32; CHANNELS];
+            for pixel in square.chunks_exact(CHANNELS) {
+                for (sum, &value) in sums.iter_mut().zip(pixel) {
+                    *sum += u32::from(value);
+                }
+            }
+            let count = (square.len() / CHANNELS * self.rows) as u32;
+            self.samples.extend(sums.map(|sum| ((sum + count / 2) / count) as u8));
+        }
+    }
+
+    /// The picture after its last row.
+    pub(crate) fn finish(mut self) -> Raster {
+        if self.rows > 0 {
+            self.finish_row();
+        }
+        let factor = self.factor as u32;
+        let (width, height) = (self.width.div_ceil(factor), self.height.div_ceil(factor));
+        let samples =
+            if factor == 1 { self.samples } else { sharpened(self.layout, &self.samples, width, height) };
+        let plane = Plane {
+            width,
+            height,
+            extent: (f64::from(self.width) / f64::from(factor), f64::from(self.height) / f64::from(factor)),
+            channels: self.layout.channels(),
+            samples,
+        };
+        Raster { layout: self.layout, planes: vec![plane] }
+    }
+}
+
+/// Means of squares as samples of the picture; see [`sharpen`].
+pub(crate) fn sharpened(layout: Layout, means: &[u8], width: u32, height: u32) -> Vec<u8> {
+    let (width, height) = (width as usize, height as usize);
+    let stride = width * layout.channels();
+    match layout.channels() {
+        1 => sharpen::sharpened::<1, 1, u8>(means, stride, width, height, 0),
+        2 => sharpen::sharpened::<2, 1, u8>(means, stride, width, height, 0),
+        3 => sharpen::sharpened::<3, 1, u8>(means, stride, width, height, 0),
+        _ => sharpen::sharpened::<4, 1, u8>(means, stride, width, height, 0),
+    }
+}
+
+/// The row with its colours multiplied by their alpha, which is the last channel.
+fn multiplied<'a, const CHANNELS: usize>(row: &[u8], scratch: &'a mut [u8]) -> &'a [u8] {
+    for (to, from) in scratch.chunks_exact_mut(CHANNELS).zip(row.chunks_exact(CHANNELS)) {
+        let alpha = u16::from(from[CHANNELS - 1]);
+        for channel in 0..CHANNELS - 1 {
+            to[channel] = times_255(u16::from(from[channel]), alpha);
+        }
+        to[CHANNELS - 1] = from[CHANNELS - 1];
+    }
+    scratch
+}
+
+/// `a × b / 255`, rounded, exactly.
+#[inline(always)]
+pub(crate) fn times_255(a: u16, b: u16) -> u8 {
+    let product = a * b + 128;
+    ((product + (product >> 8)) >> 8) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_left_is_at_least_twice_the_size() {
+        assert_eq!(factor(4000, 320), 6);
+        assert_eq!(factor(600, 320), 1);
+        assert_eq!(factor(u32::MAX, 1), 256);
+    }
+
+    #[test]
+    fn multiplying_is_exact() {
+        for (a, b) in (0..=255).flat_map(|a| (0..=255).map(move |b| (a, b))) {
+            assert_eq!(u32::from(times_255(a, b)), (u32::from(a) * u32::from(b) * 2 + 255) / 510);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_square_is_its_mean(width in 1_u32..20, height in 1_u32..20, factor in 1_u32..6, seed in any::<u64>()) {
+            let value = |x: u32, y: u32| (seed.wrapping_mul(u64::from(x * 31 + y * 17 + 7)) >> 40) as u8;
+            let mut reduction = Reduction::new(Layout::Grey, width, height, factor);
+            for y in 0..height {
+                reduction.push(&(0..width).map(|x| value(x, y)).collect::<Vec<_>>());
+            }
+            if reduction.rows > 0 {
+                reduction.finish_row();
+            }
+            let columns = width.div_ceil(factor);
+            for (at, &actual) in reduction.samples.iter().enumerate() {
+                let (left, top) = (at as u32 % columns * factor, at as u32 / columns * factor);
+                let (right, bottom) = ((left + factor).min(width), (top + factor).min(height));
+                let values = (top..bottom).flat_map(|y| (left..right).map(move |x| f64::from(value(x, y))));
+                let mean = values.sum::<f64>() / f64::from((right - left) * (bottom - top));
+                prop_assert!((f64::from(actual) - mean).abs() <= 0.5);
+            }
+        }
+    }
+}
