@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { AttachmentsPanel } from "./attachments.js";
 import { button, clearFieldErrors, el, field, moment, notify, plural, showFieldErrors, whileBusy } from "./dom.js";
+import { openHistory } from "./history.js";
 
 const FIELDS = ["title", "body", "tags", "notify"];
 const EMPTY = { title: "", body: "", tags: [], notify: [] };
@@ -92,8 +93,9 @@ export class Editor {
   actions() {
     if (!this.note.id) return [];
     const forGood = button("Delete for good", () => this.deleteForGood(), { class: "danger" });
-    if (this.note.deleted_at) return [button("Restore", () => this.restore()), forGood];
-    return [button("Move to trash", () => this.trash())];
+    const history = this.note.version > 1 ? button("History", () => openHistory(this.note, (version) => this.goBackTo(version)), { class: "quiet" }) : null;
+    if (this.note.deleted_at) return [history, button("Restore", () => this.restore()), forGood];
+    return [history, button("Move to trash", () => this.trash())];
   }
 
   buildForm() {
@@ -221,6 +223,21 @@ export class Editor {
     const { body } = await api("POST", `/notes/${this.note.id}/restore`);
     this.close();
     this.events.removed(body.id, `Restored “${body.title}”.`);
+  }
+
+  /** Gives the note the content of an earlier version; what it held becomes one itself. */
+  async goBackTo(version) {
+    if (!this.mayLeave()) return;
+    const turn = this.turn;
+    try {
+      const { body, headers } = await api("POST", `/notes/${this.note.id}/versions/${version}/restore`, { headers: { "if-match": this.etag } });
+      notify(`“${body.title}” is as version ${version} was.`);
+      if (turn === this.turn) this.show(body, headers.get("etag"));
+      else this.events.saved(body);
+    } catch (error) {
+      if (error.status !== 412) throw error;
+      return this.lostRace();
+    }
   }
 
   /** There are `by` more files. */

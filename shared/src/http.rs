@@ -103,6 +103,14 @@ impl Request {
         self.path(name).and_then(crate::note::Id::parse).ok_or(Problem::NotFound)
     }
 
+    /// A version's number in the path, as we write it; anything else names nothing.
+    pub fn version_in_path(&self) -> Result<u64, Problem> {
+        let text = self.path("version").ok_or(Problem::NotFound)?;
+        let number: u64 = text.parse().map_err(|_| Problem::NotFound)?;
+        // `parse` takes more spellings than one.
+        if number.to_string() == text { Ok(number) } else { Err(Problem::NotFound) }
+    }
+
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str)
     }

@@ -42,6 +42,11 @@ pub const SEARCH_WORDS: usize = 10;
 /// Characters of the name that `GET /hello` greets.
 pub const NAME_CHARACTERS: usize = 100;
 
+/// Versions of a note that its history goes back: a note of version 60 has none before 11.
+pub const VERSIONS: u64 = 50;
+/// How long a version is kept after it was replaced.
+pub const VERSION_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Attachments of one note.
 pub const ATTACHMENTS: usize = 20;
 /// Bytes of one attachment.

@@ -238,6 +238,46 @@ fn list(
     kept
 }
 
+/// What an earlier version of a note held. Whom it notified is not part of that: to go back to a text must not bring back
+/// somebody who asked to be told no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    pub version: u64,
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    pub tags: Vec<String>,
+    /// When this version was made.
+    pub updated_at: Timestamp,
+}
+
+/// An earlier version as lists show it: an excerpt in place of the body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VersionSummary {
+    pub version: u64,
+    pub title: String,
+    pub excerpt: String,
+    pub tags: Vec<String>,
+    pub updated_at: Timestamp,
+}
+
+impl Version {
+    /// The changes that give a note this content again.
+    pub fn into_changes(self) -> Changes {
+        Changes { title: Some(self.title), body: Some(self.body), tags: Some(self.tags), notify: None }
+    }
+
+    pub fn into_summary(self) -> VersionSummary {
+        VersionSummary {
+            version: self.version,
+            title: self.title,
+            excerpt: excerpt(&self.body),
+            tags: self.tags,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
 impl Note {
     /// The value of the `ETag` header: the version, and how many attachments there are, which come and go without
     /// making a version.

@@ -15,7 +15,7 @@ const REVALIDATED: &str = "private, no-cache";
 /// The handler and what it needs.
 pub(crate) struct GetNotes {
     pub(crate) store: Store,
-    keys: SigningKeys,
+    pub(crate) keys: SigningKeys,
 }
 
 /// The body of `GET /notes`.
@@ -34,6 +34,8 @@ impl GetNotes {
         match request.route.as_str() {
             "GET /notes" => self.list(request).await,
             "GET /notes/{id}" => self.get(request).await,
+            "GET /notes/{id}/versions" => self.versions(request).await,
+            "GET /notes/{id}/versions/{version}" => self.version(request).await,
             _ => Err(Problem::NotFound),
         }
     }
@@ -94,7 +96,7 @@ fn keep<T: Default>(result: Result<T, Invalid>, wrong: &mut Vec<Invalid>) -> T {
     })
 }
 
-fn limit(value: Option<&str>) -> Result<usize, Invalid> {
+pub(crate) fn limit(value: Option<&str>) -> Result<usize, Invalid> {
     let Some(text) = value else {
         return Ok(limits::PAGE_DEFAULT);
     };

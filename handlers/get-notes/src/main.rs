@@ -4,6 +4,7 @@
 mod get_notes;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use get_notes::GetNotes;
 use shared::runtime::{self, Aws, Error};

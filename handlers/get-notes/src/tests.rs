@@ -173,3 +173,82 @@ async fn a_cursor_outlives_the_rotation_of_keys_and_not_their_removal() {
     assert_eq!(with_keys("new,old", &FakeAws::default(), &query).await.status, 200);
     assert_eq!(with_keys("new", &FakeAws::default(), &query).await.wrong_fields(), ["cursor"]);
 }
+
+fn version(number: u64, title: &str, expires_at: u64) -> Value {
+    item(&json!({
+        "pk": "VERSIONS#auth0|ada", "sk": format!("{ID}#{number:020}"), "version": number, "title": title,
+        "body": "Bring the **charts**.", "tags": ["travel"], "updated_at": "2026-11-23T09:30:00.000Z",
+        "expires_at": expires_at,
+    }))
+}
+
+fn history(query: &str) -> HttpEvent {
+    HttpEvent::of("get-notes").route("GET /notes/{id}/versions", &[("id", ID)]).query(query)
+}
+
+fn earlier(number: &str) -> HttpEvent {
+    let parameters = [("id", ID), ("version", number)];
+    HttpEvent::of("get-notes").route("GET /notes/{id}/versions/{version}", &parameters).query("")
+}
+
+/// The note, if it is there, and pages of its history.
+fn with_history(note: Option<Value>, versions: &[Value], last: Option<u64>) -> FakeAws {
+    let mut page = json!({ "Items": versions });
+    if let Some(last) = last {
+        page["LastEvaluatedKey"] = json!({ "pk": { "S": "p" }, "sk": { "S": format!("{ID}#{last:020}") } });
+    }
+    let (note, versions) = (json!({ "Item": note }), versions.to_vec());
+    FakeAws::answering(move |call| match (call.operation.as_str(), &call.json["TableName"]) {
+        ("Query", _) => Some(Answer::json(page.clone())),
+        ("GetItem", table) if table == "notes" => Some(Answer::json(note.clone())),
+        ("GetItem", _) => Some(Answer::json(json!({ "Item": versions.first() }))),
+        _ => None,
+    })
+}
+
+#[tokio::test]
+async fn a_notes_history_is_one_query_beside_the_note() {
+    let versions = [version(3, "Sea trip", 4_000_000_000), version(1, "Trip", 4_000_000_000)];
+    let aws = with_history(Some(note(ID, "Harbour trip")), &versions, Some(1));
+    let answered = answer(&aws, history("limit=2")).await;
+    assert_eq!(answered.status, 200);
+    let mut page = answered.json();
+    let cursor = page["next_cursor"].take();
+    insta::assert_json_snapshot!(page);
+    assert_eq!(aws.calls().len(), 2);
+    let query = &aws.sent("Query")[0];
+    assert_eq!((&query["Limit"], &query["ScanIndexForward"]), (&json!(2), &json!(false)));
+    assert_eq!(query["ExpressionAttributeValues"][":owner"]["S"], "VERSIONS#auth0|ada");
+
+    let next = history(&format!("cursor={}", cursor.as_str().unwrap()));
+    assert_eq!(answer(&aws, next.clone()).await.status, 200);
+    assert_eq!(aws.sent("Query")[1]["ExclusiveStartKey"]["sk"]["S"], format!("{ID}#{:020}", 1));
+    for refused in [
+        next.clone().claim("sub", "auth0|eve"),
+        next.route("GET /notes/{id}/versions", &[("id", OTHER_ID)]),
+        history("cursor=nonsense"),
+        history("limit=0"),
+    ] {
+        assert_eq!(answer(&FakeAws::default(), refused).await.status, 422);
+    }
+}
+
+#[tokio::test]
+async fn an_earlier_version_comes_whole_until_it_expires() {
+    let present = || Some(note(ID, "Harbour trip"));
+    let aws = with_history(present(), &[version(1, "Trip", 4_000_000_000)], None);
+    let answered = answer(&aws, earlier("1")).await;
+    assert_eq!(answered.status, 200);
+    insta::assert_json_snapshot!(answered.json());
+    let expired = with_history(present(), &[version(1, "Trip", 1_000_000_000)], None);
+    assert_eq!(answer(&expired, earlier("1")).await.status, 404);
+    assert_eq!(answer(&with_history(present(), &[], None), earlier("1")).await.status, 404);
+    assert_eq!(answer(&FakeAws::default(), earlier("one")).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_history_does_not_outlive_its_note() {
+    let versions = [version(1, "Trip", 4_000_000_000)];
+    assert_eq!(answer(&with_history(None, &versions, None), history("")).await.status, 404);
+    assert_eq!(answer(&with_history(None, &versions, None), earlier("1")).await.status, 404);
+}

@@ -1,5 +1,6 @@
 //! What a change leads to.
 
+use crate::derived::Derived;
 use crate::record::{Change, NoteImage, Record};
 use shared::activity::{Activity, Kind};
 use shared::attachment::ObjectKey;
@@ -8,21 +9,23 @@ use shared::note::Id;
 use shared::owner::Owner;
 use shared::timestamp::Timestamp;
 
-/// What is to be done for some records. All of it is keyed by the records' event ids or by object keys, so that doing
-/// it again changes nothing.
+/// What is to be done for some records. All of it is keyed by the records' event ids, by object keys or by the notes' own, so
+/// that doing it again changes nothing.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Effects {
     pub(crate) activity: Vec<Activity>,
     pub(crate) emails: Vec<EmailJob>,
     pub(crate) removals: Vec<ObjectKey>,
+    pub(crate) derived: Derived,
 }
 
 impl Effects {
     /// Adds what `record` leads to.
-    pub(crate) fn add(&mut self, record: Record) {
+    pub(crate) fn add(&mut self, record: Record<'_>) {
         let Record { event_id, at, change } = record;
         match change {
             Change::Note { owner, id, before, after } => {
+                self.derived.add(&owner, id, before.as_ref(), after.as_ref());
                 self.add_note(event_id, at, owner, id, before, after)
             }
             Change::Attachment { key, existed, exists } => match (existed, exists) {
@@ -43,8 +46,8 @@ impl Effects {
         at: Timestamp,
         owner: Owner,
         id: Id,
-        before: Option<NoteImage>,
-        after: Option<NoteImage>,
+        before: Option<NoteImage<'_>>,
+        after: Option<NoteImage<'_>>,
     ) {
         let Some(kind) = kind(before.as_ref(), after.as_ref()) else {
             return;
@@ -57,7 +60,7 @@ impl Effects {
         self.note_activity(owner, event_id, at, kind);
     }
 
-    fn add_emails(&mut self, event_id: &str, note_id: Id, change: Kind, note: NoteImage) {
+    fn add_emails(&mut self, event_id: &str, note_id: Id, change: Kind, note: NoteImage<'_>) {
         let changed = NoteChanged {
             note_id,
             change,
@@ -78,7 +81,7 @@ impl Effects {
 }
 
 /// What happened to a note; `None` where nothing of its own changed (an attachment was counted).
-fn kind(before: Option<&NoteImage>, after: Option<&NoteImage>) -> Option<Kind> {
+fn kind(before: Option<&NoteImage<'_>>, after: Option<&NoteImage<'_>>) -> Option<Kind> {
     let (before, after) = match (before, after) {
         (None, Some(_)) => return Some(Kind::Created),
         (Some(_), None) => return Some(Kind::Purged),

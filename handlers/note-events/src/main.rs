@@ -1,6 +1,9 @@
-//! Turns changes of notes into activity, e-mail jobs and the removal of objects.
+//! Turns changes of notes into activity, e-mail jobs, earlier versions and the removal of objects.
 #![forbid(unsafe_code)]
 
+mod derived;
+#[cfg(test)]
+mod derived_tests;
 mod effects;
 mod event;
 mod note_events;

@@ -1,3 +1,4 @@
+use crate::derived::Turn;
 use crate::effects::Effects;
 use crate::event::{Answer, Event};
 use crate::record::{self, Record};
@@ -20,7 +21,7 @@ impl NoteEvents {
     pub(crate) async fn answer(&self, event: Event) -> Result<Answer, Error> {
         if event.is_from_queue() {
             let messages = event.into_messages()?;
-            let work = async |message: &shared::sqs::Message| self.take(&message.body).await;
+            let work = async |message: &shared::sqs::Message| self.take(&message.body, Turn::Missed).await;
             return Ok(Answer::Queue(self.queues.consume(messages, work).await));
         }
         Ok(self.take_batch(&event.records).await)
@@ -36,7 +37,7 @@ impl NoteEvents {
             }
         }
         for record in records {
-            if let Err(failure) = self.take(record.get()).await {
+            if let Err(failure) = self.take(record.get(), Turn::Kept).await {
                 let sequence_number = record::sequence_number(record.get());
                 tracing::warn!(sequence_number, %failure, "the batch failed from here on");
                 return Answer::failed_from(sequence_number);
@@ -50,21 +51,23 @@ impl NoteEvents {
         for record in records {
             effects.add(Record::parse(record.get())?);
         }
-        self.apply(&effects).await
+        self.apply(&effects, Turn::Kept).await
     }
 
-    async fn take(&self, record: &str) -> Result<(), Failure> {
+    async fn take(&self, record: &str, turn: Turn) -> Result<(), Failure> {
         let mut effects = Effects::default();
         effects.add(Record::parse(record)?);
-        self.apply(&effects).await
+        self.apply(&effects, turn).await
     }
 
-    async fn apply(&self, effects: &Effects) -> Result<(), Failure> {
+    async fn apply(&self, effects: &Effects, turn: Turn) -> Result<(), Failure> {
         tokio::try_join!(
             self.store.record_activity(&effects.activity),
             self.queues.send_all(&self.email_queue_url, &effects.emails),
             self.remove(effects),
         )?;
+        // Last, and not beside the others: nobody's e-mail waits for it.
+        effects.derived.apply(&self.store, turn).await?;
         for activity in &effects.activity {
             let (event_id, owner) = (activity.event_id.as_str(), activity.owner.hash());
             tracing::info!(event_id, owner, kind = ?activity.kind, "change");

@@ -1,33 +1,34 @@
 //! A stream record of the notes table, read straight into what its effects need.
 //!
-//! Not by way of generic items: bodies, which are most of a record's bytes, are skipped and never copied.
+//! Not by way of generic items: bodies, which are most of a record's bytes, are borrowed from it where they can be.
 
 use serde::{Deserialize, Deserializer};
 use shared::attachment::ObjectKey;
 use shared::dynamodb::ItemKey;
 use shared::failure::Failure;
-use shared::note::Id;
+use shared::note::{Id, Version};
 use shared::owner::Owner;
 use shared::timestamp::Timestamp;
+use std::borrow::Cow;
 
 /// One change of one item.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Record {
+pub(crate) struct Record<'a> {
     pub(crate) event_id: String,
     /// When the change was made, to the second.
     pub(crate) at: Timestamp,
-    pub(crate) change: Change,
+    pub(crate) change: Change<'a>,
 }
 
 /// What was changed, and how it was before and is after.
 #[derive(Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "nearly every record is a note's, and lives for a moment")]
-pub(crate) enum Change {
+pub(crate) enum Change<'a> {
     Note {
         owner: Owner,
         id: Id,
-        before: Option<NoteImage>,
-        after: Option<NoteImage>,
+        before: Option<NoteImage<'a>>,
+        after: Option<NoteImage<'a>>,
     },
     Attachment {
         key: ObjectKey,
@@ -40,9 +41,11 @@ pub(crate) enum Change {
 
 /// A note as one side of a change shows it.
 #[derive(Debug, PartialEq, Deserialize)]
-pub(crate) struct NoteImage {
+pub(crate) struct NoteImage<'a> {
     #[serde(deserialize_with = "string")]
     pub(crate) title: String,
+    #[serde(borrow, deserialize_with = "text")]
+    pub(crate) body: Cow<'a, str>,
     #[serde(deserialize_with = "string")]
     pub(crate) excerpt: String,
     #[serde(deserialize_with = "strings")]
@@ -88,12 +91,29 @@ struct Keys {
     sk: String,
 }
 
-impl Record {
+impl NoteImage<'_> {
+    /// Whether the other has the same content, as versions hold it.
+    pub(crate) fn has_content_of(&self, other: &Self) -> bool {
+        self.title == other.title && self.body == other.body && self.tags == other.tags
+    }
+
+    pub(crate) fn to_version(&self) -> Version {
+        Version {
+            version: self.version,
+            title: self.title.clone(),
+            body: self.body.clone().into_owned(),
+            tags: self.tags.clone(),
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+impl<'a> Record<'a> {
     /// Reads the JSON that Lambda delivers.
     ///
     /// # Errors
     /// Permanent: what cannot be read now never can.
-    pub(crate) fn parse(json: &str) -> Result<Self, Failure> {
+    pub(crate) fn parse(json: &'a str) -> Result<Self, Failure> {
         let envelope: Envelope = serde_json::from_str(json).map_err(unreadable)?;
         let body = envelope.dynamodb;
         let (existed, exists) = match envelope.event_name.as_str() {
@@ -133,7 +153,7 @@ pub(crate) fn sequence_number(json: &str) -> Option<String> {
     Some(record.dynamodb.sequence_number).filter(|number| !number.is_empty())
 }
 
-fn image(json: Option<&serde_json::value::RawValue>) -> Result<NoteImage, Failure> {
+fn image(json: Option<&serde_json::value::RawValue>) -> Result<NoteImage<'_>, Failure> {
     let json = json.ok_or_else(|| Failure::permanent("the record lacks an image"))?;
     serde_json::from_str(json.get()).map_err(unreadable)
 }
@@ -150,6 +170,13 @@ fn unreadable(error: serde_json::Error) -> Failure {
 struct S {
     #[serde(rename = "S")]
     value: String,
+}
+
+/// The same, borrowed unless something in it is escaped.
+#[derive(Deserialize)]
+struct Borrowed<'a> {
+    #[serde(rename = "S", borrow)]
+    value: Cow<'a, str>,
 }
 
 /// `{"S": …}` or `{"NULL": true}`.
@@ -173,6 +200,10 @@ struct L {
 
 fn string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(S::deserialize(deserializer)?.value)
+}
+
+fn text<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a, str>, D::Error> {
+    Ok(Borrowed::deserialize(deserializer)?.value)
 }
 
 fn string_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

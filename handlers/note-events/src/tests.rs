@@ -14,15 +14,24 @@ fn handler(aws: &FakeAws) -> NoteEvents {
     }
 }
 
-async fn answer(aws: &FakeAws, event: &Value) -> Value {
+pub(crate) async fn answer(aws: &FakeAws, event: &Value) -> Value {
     // The way the runtime reads a payload.
     let json = event.to_string();
     let event = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&json)).unwrap();
     serde_json::to_value(handler(aws).answer(event).await.unwrap()).unwrap()
 }
 
-fn sample() -> Value {
+pub(crate) fn sample() -> Value {
     serde_json::from_str(SAMPLE).unwrap()
+}
+
+/// A message of the replays queue.
+pub(crate) fn message(id: &str, body: String) -> Value {
+    json!({
+        "messageId": id, "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:12:replays", "messageAttributes": {},
+        "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1795442400000" },
+    })
 }
 
 fn written(aws: &FakeAws) -> Vec<(String, String, String)> {
@@ -31,6 +40,7 @@ fn written(aws: &FakeAws) -> Vec<(String, String, String)> {
     let items = batches.iter().flat_map(|call| call["RequestItems"]["ledger"].as_array().unwrap());
     items
         .map(|request| &request["PutRequest"]["Item"])
+        .filter(|item| item["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("ACTIVITY#")))
         .map(|item| (text(item, "event_id"), text(item, "kind"), text(item, "at")))
         .collect()
 }
@@ -119,13 +129,6 @@ async fn a_counted_attachment_and_changed_settings_lead_to_nothing() {
 #[tokio::test]
 async fn replays_are_taken_like_the_stream_and_fail_one_by_one() {
     let aws = FakeAws::default();
-    let message = |id: &str, body: String| {
-        json!({
-            "messageId": id, "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs",
-            "eventSourceARN": "arn:aws:sqs:eu-west-1:12:replays", "messageAttributes": {},
-            "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1795442400000" },
-        })
-    };
     let record = sample()["Records"][0].to_string();
     let event = json!({ "Records": [message("bad", "{}".into()), message("good", record)] });
     assert_eq!(answer(&aws, &event).await, json!({ "batchItemFailures": [{ "itemIdentifier": "bad" }] }));

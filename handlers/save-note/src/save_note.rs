@@ -2,7 +2,7 @@ use sha2::{Digest, Sha256};
 use shared::dynamodb::{Changed, Created, Edit, Replay, Store};
 use shared::http::{Caller, Request, Response};
 use shared::limits;
-use shared::note::{Content, Id, Note, Patch};
+use shared::note::{Content, Expected, Id, Note, Patch};
 use shared::problem::Problem;
 
 /// The handler and what it needs.
@@ -20,6 +20,7 @@ impl SaveNote {
             "POST /notes" => self.create(request).await,
             "PATCH /notes/{id}" => self.change(request).await,
             "POST /notes/{id}/restore" => self.restore(request).await,
+            "POST /notes/{id}/versions/{version}/restore" => self.restore_version(request).await,
             _ => Err(Problem::NotFound),
         }
     }
@@ -48,16 +49,18 @@ impl SaveNote {
         } else {
             self.store.change_note(&caller.owner, id, &changes, &expected, edit(request, caller)).await?
         };
-        match changed {
-            Changed::Done(note) => with_note(200, &note),
-            Changed::Refused(None) => Err(Problem::NotFound),
-            Changed::Refused(Some(note)) if !expected.is_met_by(&note) => Err(Problem::PreconditionFailed),
-            Changed::Refused(Some(note)) if note.is_trashed() => {
-                Err(Problem::Conflict("the note is in the trash; restore it first"))
-            }
-            // A patch that names no field changes nothing.
-            Changed::Refused(Some(note)) => with_note(200, &note),
-        }
+        answer_to(changed, &expected)
+    }
+
+    /// Gives a note the content of an earlier version: a change like any other, which makes a new version.
+    async fn restore_version(&self, request: &Request) -> Result<Response, Problem> {
+        let caller = request.caller()?;
+        let (id, number) = (request.id_in_path("id")?, request.version_in_path()?);
+        let expected = request.expected_version()?;
+        let version = self.store.version(&caller.owner, id, number, request.now).await?;
+        let changes = version.ok_or(Problem::NotFound)?.into_changes();
+        let changed = self.store.change_note(&caller.owner, id, &changes, &expected, edit(request, caller));
+        answer_to(changed.await?, &expected)
     }
 
     async fn restore(&self, request: &Request) -> Result<Response, Problem> {
@@ -70,6 +73,20 @@ impl SaveNote {
             // No such note, or one that is being purged.
             Changed::Refused(_) => Err(Problem::NotFound),
         }
+    }
+}
+
+/// What is answered to a change of a note that was to be live and in an expected version.
+fn answer_to(changed: Changed, expected: &Expected) -> Result<Response, Problem> {
+    match changed {
+        Changed::Done(note) => with_note(200, &note),
+        Changed::Refused(None) => Err(Problem::NotFound),
+        Changed::Refused(Some(note)) if !expected.is_met_by(&note) => Err(Problem::PreconditionFailed),
+        Changed::Refused(Some(note)) if note.is_trashed() => {
+            Err(Problem::Conflict("the note is in the trash; restore it first"))
+        }
+        // A patch that names no field changes nothing.
+        Changed::Refused(Some(note)) => with_note(200, &note),
     }
 }
 

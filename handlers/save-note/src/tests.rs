@@ -270,3 +270,46 @@ async fn a_refused_body_tells_nothing_of_how_it_is_read() {
         assert!(!detail.contains("struct") && !detail.contains("Content"), "{detail}");
     }
 }
+
+fn restore_version(number: &str) -> HttpEvent {
+    let parameters = [("id", ID), ("version", number)];
+    create().route("POST /notes/{id}/versions/{version}/restore", &parameters).body("")
+}
+
+fn earlier() -> (&'static str, Answer) {
+    read(&json!({
+        "pk": "VERSIONS#auth0|ada", "sk": format!("{ID}#00000000000000000001"), "version": 1, "title": "Sea trip",
+        "body": "", "tags": [], "updated_at": "2026-11-22T08:00:00.000Z", "expires_at": 4_000_000_000_u64,
+    }))
+}
+
+#[tokio::test]
+async fn an_earlier_version_is_restored_by_one_read_and_one_change() {
+    let aws = FakeAws::with([earlier(), updated(&note(4, None))]);
+    let answered = answer(&aws, restore_version("1").header("if-match", "\"3\"")).await;
+    assert_eq!((answered.status, answered.header("etag")), (200, Some("\"4\"")));
+    assert_eq!(aws.operations(), ["GetItem", "UpdateItem"]);
+    assert_eq!(aws.sent("GetItem")[0]["Key"]["pk"]["S"], "VERSIONS#auth0|ada");
+    let update = &aws.sent("UpdateItem")[0];
+    let set = update["UpdateExpression"].as_str().unwrap();
+    assert!(set.contains("title = :title, body = :body, excerpt = :excerpt, tags = :tags"), "{set}");
+    assert!(!set.contains("notify"), "who is told stays: {set}");
+    assert_eq!(update["ExpressionAttributeValues"][":title"]["S"], "Sea trip");
+    assert_eq!(update["ExpressionAttributeValues"][":version0"]["N"], "3");
+}
+
+#[tokio::test]
+async fn a_version_is_not_restored_where_its_note_cannot_change() {
+    assert_eq!(answer(&FakeAws::default(), restore_version("1")).await.status, 404);
+    for none in ["0x1", "+1", "01", "-1", "1.0", "", "99999999999999999999"] {
+        let aws = FakeAws::default();
+        assert_eq!(answer(&aws, restore_version(none)).await.status, 404, "{none}");
+        assert!(aws.calls().is_empty());
+    }
+    let trashed = note(2, Some("2026-11-22T12:00:00.000Z"));
+    let aws = FakeAws::with([earlier(), refused(Some(&trashed))]);
+    assert_eq!(answer(&aws, restore_version("1")).await.status, 409);
+    let aws = FakeAws::with([earlier(), refused(Some(&note(3, None)))]);
+    assert_eq!(answer(&aws, restore_version("1").header("if-match", "\"2\"")).await.status, 412);
+    assert_eq!(answer(&FakeAws::with([earlier(), refused(None)]), restore_version("1")).await.status, 404);
+}

@@ -9,7 +9,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, media type and content of everything that `index.html` loads.
-static FILES: [(&str, &str, &str); 15] = [
+static FILES: [(&str, &str, &str); 16] = [
     ("style.css", CSS, include_str!("../../../web/style.css")),
     ("account.js", JAVASCRIPT, include_str!("../../../web/account.js")),
     ("api.js", JAVASCRIPT, include_str!("../../../web/api.js")),
@@ -18,6 +18,7 @@ static FILES: [(&str, &str, &str); 15] = [
     ("dom.js", JAVASCRIPT, include_str!("../../../web/dom.js")),
     ("editor.js", JAVASCRIPT, include_str!("../../../web/editor.js")),
     ("faults.js", JAVASCRIPT, include_str!("../../../web/faults.js")),
+    ("history.js", JAVASCRIPT, include_str!("../../../web/history.js")),
     ("log.js", JAVASCRIPT, include_str!("../../../web/log.js")),
     ("mail.js", JAVASCRIPT, include_str!("../../../web/mail.js")),
     ("notes.js", JAVASCRIPT, include_str!("../../../web/notes.js")),

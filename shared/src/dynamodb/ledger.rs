@@ -9,7 +9,7 @@ use crate::owner::Owner;
 use crate::report::{OperatorReport, Report};
 use crate::timestamp::Timestamp;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{PutRequest, ReturnValuesOnConditionCheckFailure, WriteRequest};
+use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, ReturnValuesOnConditionCheckFailure, WriteRequest};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -117,8 +117,8 @@ impl Store {
         self.write(requests).await
     }
 
-    /// Writes to the ledger, 25 items at a time, going on with what DynamoDB left unprocessed.
-    async fn write(&self, mut requests: Vec<WriteRequest>) -> Result<(), Failure> {
+    /// Writes to the ledger, 25 items at a time, going on with what DynamoDB left unprocessed. No key may stand there twice.
+    pub(super) async fn write(&self, mut requests: Vec<WriteRequest>) -> Result<(), Failure> {
         let mut round = 0;
         while !requests.is_empty() {
             let batch: Vec<_> = requests.drain(..requests.len().min(BATCH_ITEMS)).collect();
@@ -329,7 +329,7 @@ impl Store {
         held(result).map(drop)
     }
 
-    async fn ledger_item(&self, pk: &str, sk: &str) -> Result<Option<Item>, Failure> {
+    pub(super) async fn ledger_item(&self, pk: &str, sk: &str) -> Result<Option<Item>, Failure> {
         let output = self
             .client
             .get_item()
@@ -362,9 +362,15 @@ fn held_until(item: &Item) -> Option<Timestamp> {
     is_claimed.then(|| Timestamp::from_millis(until))
 }
 
-fn put_request<T: Serialize>(record: &T) -> Result<WriteRequest, Failure> {
+pub(super) fn put_request<T: Serialize>(record: &T) -> Result<WriteRequest, Failure> {
     let put = PutRequest::builder().set_item(Some(to_item(record)?)).build().map_err(Failure::permanent)?;
     Ok(WriteRequest::builder().put_request(put).build())
+}
+
+pub(super) fn delete_request(pk: &str, sk: &str) -> Result<WriteRequest, Failure> {
+    let delete = DeleteRequest::builder().key("pk", text(pk)).key("sk", text(sk));
+    let delete = delete.build().map_err(Failure::permanent)?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
 }
 
 fn report_key(owner: &Owner) -> String {

@@ -6,6 +6,7 @@
 //! | notes | `OWNER#<sub>` | `ATTACHMENT#<note>#<id>` | an attachment |
 //! | notes | `OWNER#<sub>` | `SETTINGS` | e-mail preferences |
 //! | ledger | `IDEMPOTENCY#<sub>` | hash of the key | the first answer to a request |
+//! | ledger | `VERSIONS#<sub>` | `<note>#<version>` | an earlier version of a note |
 //! | ledger | `ACTIVITY#<day>#<shard>` | `<owner's key segment>#<event id>` | one change |
 //! | ledger | `REPORT#<sub>` | day | an owner's report |
 //! | ledger | `DAILY#<day>` | `PROGRESS` | how far the daily report is |
@@ -20,11 +21,13 @@ mod keys;
 mod ledger;
 mod notes;
 mod transaction;
+mod versions;
 
 pub use attachments::AttachmentChange;
 pub use keys::ItemKey;
 pub use ledger::{ActivityPage, Claim, DailyProgress, Recorded};
 pub use notes::{Changed, Created, Edit, Listing, Page, Replay};
+pub use versions::{HistoryChange, Kept, VersionPage};
 
 use crate::failure::Failure;
 use crate::limits;
