@@ -41,9 +41,9 @@ pub(super) fn resolve(
             continue;
         };
         let given = settings.parameters.get(name).cloned();
-        let given = given.or_else(|| definition.get("Default").map(text));
         // A token issuer is a service that the laptop cloud is itself: a template that leaves it open gets the host's.
         let given = given.or_else(|| issuers.contains(name.as_str()).then(|| settings.local_issuer.clone()));
+        let given = given.or_else(|| definition.get("Default").map(text));
         values.insert(name.clone(), value(&place, definition, given, problems));
     }
     values
@@ -68,16 +68,34 @@ fn pseudo_parameters(settings: &Settings<'_>) -> BTreeMap<String, Value> {
     .collect()
 }
 
-/// Parameters that stand, alone, as the issuer of a JWT authorizer.
+/// Parameters that a JWT authorizer's issuer refers to and that the template leaves open: without a default, or with
+/// an empty one, which is how a template says "make an identity provider of your own".
 fn issuer_parameters(template: &Template) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
     template
         .resources
         .values()
         .filter(|resource| resource.kind == "AWS::Serverless::HttpApi")
         .filter_map(|api| api.properties.get("Auth")?["Authorizers"].as_object())
         .flat_map(Map::values)
-        .filter_map(|authorizer| authorizer["JwtConfiguration"]["issuer"]["Ref"].as_str())
-        .collect()
+        .for_each(|authorizer| references(&authorizer["JwtConfiguration"]["issuer"], &mut names));
+    let open = |name: &&str| match template.parameters.get(*name) {
+        Some(definition) => definition.get("Default").is_none_or(|default| default == ""),
+        None => false,
+    };
+    names.into_iter().filter(open).collect()
+}
+
+/// The names that `Ref`s anywhere in an expression give.
+fn references<'v>(expression: &'v Value, names: &mut BTreeSet<&'v str>) {
+    match expression {
+        Value::Object(object) => {
+            names.extend(object.get("Ref").and_then(Value::as_str));
+            object.values().for_each(|inner| references(inner, names));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| references(inner, names)),
+        _ => {}
+    }
 }
 
 fn value(

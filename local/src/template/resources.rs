@@ -19,7 +19,7 @@ pub(super) struct Named {
 
 /// Parts of a function that SAM makes resources of their own, which nothing refers to: what they refer to closes no
 /// circle through the function.
-const LEAVES: [&str; 2] = ["EventInvokeConfig", "Events"];
+const LEAVES: [&str; 3] = ["DeploymentPreference", "EventInvokeConfig", "Events"];
 
 /// Gathers what can only be put together when every resource was seen.
 pub(super) struct Planner<'s> {

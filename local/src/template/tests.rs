@@ -26,7 +26,7 @@ fn the_own_template_has_its_functions() {
     assert_eq!(environment(&app, "HelloFunction", "NOTES_TABLE"), "test-NotesTable");
     assert_eq!(
         environment(&app, "AttachmentsFunction", "UPLOADS_BUCKET"),
-        "notes-uploads-000000000000-us-east-1"
+        "test-uploads-000000000000-us-east-1"
     );
     assert_eq!(environment(&app, "SendEmailFunction", "API_URL"), "http://localhost:3000");
     assert_eq!(environment(&app, "SendEmailFunction", "CONFIGURATION_SET"), "test-mail");
@@ -58,7 +58,7 @@ fn the_own_template_has_its_api() {
     let cors = api.cors.unwrap();
     assert_eq!(cors.allow_origins, ["http://localhost:3000"]);
     assert_eq!(cors.max_age, Some(3600));
-    assert_eq!(api.throttle.map(|throttle| throttle.burst), Some(5000));
+    assert_eq!(api.throttle.map(|throttle| throttle.burst), Some(2000));
 }
 
 #[test]

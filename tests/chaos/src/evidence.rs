@@ -104,8 +104,8 @@ impl Evidence {
         let buckets = client.list_buckets().send().await?;
         for bucket in buckets.buckets().iter().filter_map(|bucket| bucket.name()) {
             let keys = match bucket {
-                _ if bucket.starts_with("notes-uploads") => &mut self.uploads,
-                _ if bucket.starts_with("notes-thumbnails") => &mut self.thumbnails,
+                _ if bucket.contains("-uploads-") => &mut self.uploads,
+                _ if bucket.contains("-thumbnails-") => &mut self.thumbnails,
                 _ => continue,
             };
             let mut from = None;

@@ -1,0 +1,1 @@
+"""What must hold of template.yaml and no linter sees."""
