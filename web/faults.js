@@ -7,8 +7,10 @@ import { button, clearFieldErrors, el, field, notify, showFieldErrors, whileBusy
 const PRESETS = [
   { title: "SES throttle ×3", fault: { service: "ses", error: "Throttling", status: 400, count: 3 } },
   { title: "DynamoDB throttle ×3", fault: { service: "dynamodb", error: "ProvisionedThroughputExceededException", status: 400, count: 3 } },
+  { title: "SQS delivers twice ×3", fault: { service: "sqs", delivery: "twice", count: 3 } },
   { title: "S3 slow down ×3", fault: { service: "s3", error: "SlowDown", status: 503, count: 3 } },
 ];
+const words = (delivery) => delivery.replaceAll("_", " ");
 const SERVICES = ["dynamodb", "streams", "s3", "sqs", "ses", "sns", "sts"];
 
 export class FaultsPanel {
@@ -18,7 +20,7 @@ export class FaultsPanel {
       columns: [
         { title: "Service", text: ({ fault }) => fault.service },
         { title: "Operation", text: ({ fault }) => (fault.operation === "*" ? "any" : fault.operation) },
-        { title: "Error", text: ({ fault }) => `${fault.error} (${fault.status})` },
+        { title: "Error", text: ({ fault }) => (fault.delivery ? `delivered ${words(fault.delivery)}` : `${fault.error} (${fault.status})`) },
         { title: "Fired", numeric: true, text: ({ fault, fired }) => `${fired}${fault.count === null ? "" : ` of ${fault.count}`}` },
       ],
     });
@@ -65,7 +67,7 @@ export class FaultsPanel {
   async add(fault) {
     await control("POST", "faults", fault);
     await this.refresh();
-    notify(`Added: ${fault.service} will answer ${fault.error}.`);
+    notify(fault.delivery ? `Added: ${fault.service} will deliver ${words(fault.delivery)}.` : `Added: ${fault.service} will answer ${fault.error}.`);
   }
 
   async clear() {

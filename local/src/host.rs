@@ -105,6 +105,10 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
             clock: clock.clone(),
             state: state.clone(),
             hints: services.emulator.clone().map(|emulator| Arc::new(emulator) as Arc<dyn sources::Hints>),
+            mishaps: services
+                .emulator
+                .clone()
+                .map(|emulator| Arc::new(emulator) as Arc<dyn sources::Mishaps>),
             seed: cli.seed,
         },
     )?);

@@ -124,7 +124,7 @@ async fn with_faults<F>(
 where
     F: Future<Output = Response>,
 {
-    let Some(fault) = emulator.0.faults.strike(service, operation).await else {
+    let Some(fault) = emulator.0.shared.faults.strike(service, operation).await else {
         return call.await;
     };
     tracing::debug!(service, operation, error = fault.error, after = fault.after, "injected a fault");

@@ -18,7 +18,7 @@ mod sqs;
 mod wire;
 
 pub use clock::Clock;
-pub use faults::{Fault, Faults};
+pub use faults::{Delivery, Fault, Faults, InvalidFault};
 pub use ses::mailbox::{Mail, Mailbox};
 pub use sqs::PeekedMessage;
 
@@ -64,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) region: String,
     pub(crate) account: String,
+    pub(crate) faults: Faults,
     changes: watch::Sender<u64>,
     /// Moves with every stream record.
     pub(crate) records: watch::Sender<u64>,
@@ -82,6 +83,7 @@ impl Shared {
             clock,
             region,
             account,
+            faults: Faults::default(),
             changes: watch::Sender::new(0),
             records: watch::Sender::new(0),
         })
@@ -103,7 +105,6 @@ pub struct Emulator(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) faults: Arc<Faults>,
     pub(crate) keys: sigv4::Verifier,
     pub(crate) dynamo: dynamo::Dynamo,
     pub(crate) sqs: Arc<sqs::Sqs>,
@@ -124,20 +125,18 @@ impl Emulator {
             clock,
             region,
             account,
+            faults: Faults::default(),
             changes: watch::Sender::new(0),
             records: watch::Sender::new(0),
         });
-        let faults = Arc::new(Faults::default());
         let sqs = Arc::new(sqs::Sqs::open(&directory, shared.clone())?);
         let sns = Arc::new(sns::Sns::open(&directory, shared.clone(), sqs.clone())?);
-        let s3 =
-            s3::Front::open(&directory, shared.clone(), sqs.clone(), credentials.clone(), faults.clone())?;
+        let s3 = s3::Front::open(&directory, shared.clone(), sqs.clone(), credentials.clone())?;
         Ok(Self(Arc::new(Inner {
             dynamo: dynamo::Dynamo::open(&directory, shared.clone())?,
             ses: ses::Ses::open(&directory, shared.clone(), sns.clone())?,
             keys: sigv4::Verifier::new(credentials),
             shared,
-            faults,
             sqs,
             sns,
             s3,
@@ -164,7 +163,12 @@ impl Emulator {
 
     /// The faults to inject.
     pub fn faults(&self) -> &Faults {
-        &self.0.faults
+        &self.0.shared.faults
+    }
+
+    /// Whether a reader of this table's stream is to lose the checkpoint of what it has just settled; counted as fired.
+    pub fn loses_checkpoint(&self, table: &str) -> bool {
+        self.0.shared.faults.disturb("streams", table, Delivery::Twice).is_some()
     }
 
     /// Every e-mail accepted.

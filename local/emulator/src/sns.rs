@@ -95,10 +95,10 @@ impl Sns {
             let group = notification.group.map(str::to_owned);
             let delivered = if subscription.raw {
                 let (body, attributes) = (notification.message.to_owned(), notification.attributes.clone());
-                self.sqs.deliver(&subscription.endpoint, body, attributes, group)
+                self.sqs.deliver("sns", &subscription.endpoint, body, attributes, group)
             } else {
                 let body = self.envelope(topic, &id, notification, &subscription);
-                self.sqs.deliver(&subscription.endpoint, body, Attributes::new(), group)
+                self.sqs.deliver("sns", &subscription.endpoint, body, Attributes::new(), group)
             };
             // SNS would retry and drop; a queue that is gone stays gone.
             if let Err(error) = delivered {

@@ -71,7 +71,7 @@ pub(super) async fn add_fault(
     body: Bytes,
 ) -> Result<StatusCode, Refusal> {
     let fault: Fault = read(&body)?;
-    control.embedded()?.faults().add(fault);
+    control.embedded()?.faults().add(fault).map_err(Refusal::bad_request)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -69,6 +69,7 @@ async fn records_and_messages_pass_through_the_embedded_emulator() {
         clock: world.clock.clone(),
         state: world.state.clone(),
         hints: Some(Arc::new(emulator.clone())),
+        mishaps: None,
         seed: 1,
     };
     let sources = Sources::start(&world.app, context.clone()).unwrap();

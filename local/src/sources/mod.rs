@@ -73,6 +73,8 @@ pub struct Context {
     pub state: State,
     /// Tells when there may be something new, if the endpoint can say so; otherwise sources poll.
     pub hints: Option<Arc<dyn Hints>>,
+    /// What may go wrong within a source itself on purpose.
+    pub mishaps: Option<Arc<dyn Mishaps>>,
     /// Where all jitter comes from.
     pub seed: u64,
 }
@@ -83,6 +85,18 @@ pub trait Hints: Send + Sync {
     fn records(&self) -> Option<watch::Receiver<u64>>;
     /// Changes when a message of the queue may have become visible.
     fn messages(&self, queue: &str) -> Option<watch::Receiver<u64>>;
+}
+
+/// Says when a source is to have a mishap that AWS's own may have.
+pub trait Mishaps: Send + Sync {
+    /// Whether the checkpoint of what was just settled of this table's stream is lost.
+    fn loses_checkpoint(&self, table: &str) -> bool;
+}
+
+impl Mishaps for emulator::Emulator {
+    fn loses_checkpoint(&self, table: &str) -> bool {
+        Self::loses_checkpoint(self, table)
+    }
 }
 
 impl Hints for emulator::Emulator {

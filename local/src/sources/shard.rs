@@ -28,6 +28,7 @@ pub(super) async fn run(mapping: Arc<Mapping>, shard: String, starting: Starting
         iterator: None,
         last_read: None,
         saved: None,
+        relapse: Relapse::No,
         closed: false,
         errors: 0,
         backoff,
@@ -62,6 +63,7 @@ struct Reader {
     last_read: Option<String>,
     /// The checkpoint in the host's state.
     saved: Option<String>,
+    relapse: Relapse,
     /// The shard has no more records than were read.
     closed: bool,
     /// Failed reads in a row, and when to try again.
@@ -71,10 +73,27 @@ struct Reader {
     running: JoinSet<Done>,
 }
 
+/// Going back to the checkpoint and over what followed it once more.
+#[derive(PartialEq, Eq)]
+enum Relapse {
+    No,
+    /// As soon as nothing runs any more.
+    Due,
+    /// Gone back to this checkpoint; not again before it has moved, so that the shard goes on.
+    Done(Option<String>),
+}
+
 impl Reader {
     async fn run(mut self) {
         while !self.alarm.stopping() {
             self.alarm.look();
+            if self.relapse == Relapse::Due {
+                match self.running.join_next().await {
+                    Some(done) => self.end(done),
+                    None => self.start_over(),
+                }
+                continue;
+            }
             let more = self.take().await;
             self.start();
             if self.finish_if_done() {
@@ -241,17 +260,44 @@ impl Reader {
         };
         let now = self.mapping.clock.now();
         match done.end {
-            End::Invoked(verdict) => self.lanes.invoked(done.lane, verdict, now),
+            End::Invoked(verdict) => {
+                if verdict == Verdict::Succeeded && self.may_relapse() && self.mapping.loses_checkpoint() {
+                    self.relapse = Relapse::Due;
+                    // Until it reads again nobody takes it for idle.
+                    self.iterator = None;
+                }
+                self.lanes.invoked(done.lane, verdict, now);
+            }
             End::Discarded { condition, told } => self.lanes.discarded(done.lane, condition, told, now),
         }
         self.save_checkpoint();
         self.show();
     }
 
+    /// Whether going back is to somewhere: `LATEST` without a checkpoint would go forward.
+    fn may_relapse(&self) -> bool {
+        let has_somewhere = self.saved.is_some() || self.starting == StartingPosition::TrimHorizon;
+        let has_moved = match &self.relapse {
+            Relapse::No => true,
+            Relapse::Due => false,
+            Relapse::Done(at) => *at != self.saved,
+        };
+        has_somewhere && has_moved
+    }
+
+    /// Forgets everything since the checkpoint, as another reader would that takes the shard over.
+    fn start_over(&mut self) {
+        tracing::debug!(source = %self.mapping.id, shard = %self.id, "a checkpoint is lost, as a fault has it");
+        self.lanes = Lanes::new(self.mapping.settings.clone(), self.backoff.clone());
+        (self.iterator, self.last_read, self.closed) = (None, None, false);
+        self.relapse = Relapse::Done(self.saved.clone());
+        self.show();
+    }
+
     /// Writes the checkpoint if it has moved. When that fails the records are delivered again after a restart.
     fn save_checkpoint(&mut self) {
         let sequence = self.lanes.checkpoint();
-        if sequence.is_none() || sequence == self.saved.as_deref() {
+        if self.relapse == Relapse::Due || sequence.is_none() || sequence == self.saved.as_deref() {
             return;
         }
         let checkpoint = Checkpoint { sequence: sequence.map(str::to_owned), finished: false };

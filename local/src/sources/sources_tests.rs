@@ -46,6 +46,7 @@ async fn mistakes_in_a_template_start_nothing() {
             clock: world.clock.clone(),
             state: world.state.clone(),
             hints: None,
+            mishaps: None,
             seed: 1,
         };
         Sources::start(&world.app, context).map(|_| ()).map_err(|error| error.to_string())

@@ -8,7 +8,7 @@ use super::failures::Destination;
 use super::filters::Filters;
 use super::invoke::Invoke;
 use super::lanes::Settings;
-use super::shard;
+use super::{Mishaps, shard};
 use crate::app::{StartingPosition, StreamSource};
 use crate::state::{State, StateError};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -58,6 +58,7 @@ pub(super) struct Mapping {
     pub(super) function: String,
     pub(super) function_arn: String,
     pub(super) stream: String,
+    pub(super) table: String,
     pub(super) starting: StartingPosition,
     pub(super) settings: Settings,
     pub(super) report: bool,
@@ -70,6 +71,7 @@ pub(super) struct Mapping {
     pub(super) clock: Clock,
     pub(super) state: State,
     pub(super) changes: Option<watch::Receiver<u64>>,
+    pub(super) mishaps: Option<Arc<dyn Mishaps>>,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) activity: Arc<Activity>,
     pub(super) meter: Meter,
@@ -110,6 +112,10 @@ impl Mapping {
 
     pub(super) fn save(&self, shard: &str, checkpoint: &Checkpoint) -> Result<(), StateError> {
         self.state.put(CHECKPOINTS, &self.key(shard), checkpoint)
+    }
+
+    pub(super) fn loses_checkpoint(&self) -> bool {
+        self.mishaps.as_ref().is_some_and(|mishaps| mishaps.loses_checkpoint(&self.table))
     }
 
     pub(super) fn show(&self, shard: &str, view: ShardView) {

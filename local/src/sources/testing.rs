@@ -1,9 +1,9 @@
 //! Stand-ins for Lambda, DynamoDB Streams and SQS that tests script and look into.
 
-use super::Hints;
 use super::activity::lock;
 use super::endpoint::*;
 use super::invoke::Invoke;
+use super::{Hints, Mishaps};
 use crate::app::{self, App, Asynchronous, Build, Function, QueueSource, StartingPosition, StreamSource};
 use crate::lambda::{FunctionError, Outcome, Source};
 use crate::sources::{Context, Sources};
@@ -247,6 +247,8 @@ pub(super) struct World {
     pub(super) queues: Arc<MemoryQueues>,
     pub(super) clock: Clock,
     pub(super) state: State,
+    /// How many checkpoints will be lost.
+    pub(super) lost_checkpoints: Arc<Mutex<u32>>,
     changes: watch::Receiver<u64>,
     _directory: tempfile::TempDir,
 }
@@ -261,6 +263,17 @@ impl Hints for AnyWrite {
 
     fn messages(&self, _: &str) -> Option<watch::Receiver<u64>> {
         Some(self.0.clone())
+    }
+}
+
+struct Lost(Arc<Mutex<u32>>);
+
+impl Mishaps for Lost {
+    fn loses_checkpoint(&self, _: &str) -> bool {
+        let mut left = lock(&self.0);
+        let is_lost = *left > 0;
+        *left = left.saturating_sub(1);
+        is_lost
     }
 }
 
@@ -297,6 +310,7 @@ impl World {
             queues: Arc::new(MemoryQueues { changes, ..MemoryQueues::default() }),
             clock: Clock::default(),
             state: State::open(directory.path()).unwrap(),
+            lost_checkpoints: Arc::default(),
             changes: receiver,
             _directory: directory,
         }
@@ -317,6 +331,7 @@ impl World {
             clock: self.clock.clone(),
             state: self.state.clone(),
             hints: Some(Arc::new(AnyWrite(self.changes.clone()))),
+            mishaps: Some(Arc::new(Lost(self.lost_checkpoints.clone()))),
             seed: 1,
         };
         Sources::start(&self.app, context).unwrap()

@@ -14,7 +14,7 @@ mod settings;
 mod tests;
 
 use crate::sqs::{Attributes, Sqs};
-use crate::{Credentials, Fault, Faults, OpenError, Shared, lock};
+use crate::{Credentials, Fault, OpenError, Shared, lock};
 use axum::body::Body;
 use axum::response::Response;
 use blobs::Blobs;
@@ -60,7 +60,8 @@ impl Store {
 
     fn deliver(&self, notices: &[Notice]) {
         for notice in notices {
-            if let Err(error) = self.sqs.deliver(&notice.queue, notice.body.clone(), Attributes::new(), None)
+            if let Err(error) =
+                self.sqs.deliver("s3", &notice.queue, notice.body.clone(), Attributes::new(), None)
             {
                 if error.status >= 500 {
                     // It stays in the outbox for the next start.
@@ -88,12 +89,11 @@ impl Front {
         shared: Arc<Shared>,
         sqs: Arc<Sqs>,
         credentials: Credentials,
-        faults: Arc<Faults>,
     ) -> Result<Self, OpenError> {
-        let store = Arc::new(Store::open(directory, shared, sqs)?);
+        let store = Arc::new(Store::open(directory, shared.clone(), sqs)?);
         let mut builder = S3ServiceBuilder::new(service::Service(store.clone()));
         builder.set_auth(Keys(credentials));
-        builder.set_access(Gate(faults));
+        builder.set_access(Gate(shared));
         Ok(Self { service: builder.build(), store })
     }
 
@@ -162,7 +162,7 @@ impl S3Auth for Keys {
 struct Lost(Arc<Mutex<Option<Fault>>>);
 
 /// Lets signed requests in, and injects faults where the operation is known.
-struct Gate(Arc<Faults>);
+struct Gate(Arc<Shared>);
 
 #[async_trait::async_trait]
 impl S3Access for Gate {
@@ -170,7 +170,7 @@ impl S3Access for Gate {
         if context.credentials().is_none() {
             return Err(s3_error!(AccessDenied, "Access Denied"));
         }
-        let Some(fault) = self.0.strike("s3", context.s3_op().name()).await else {
+        let Some(fault) = self.0.faults.strike("s3", context.s3_op().name()).await else {
             return Ok(());
         };
         if fault.after {

@@ -109,7 +109,7 @@ impl Store {
         }
         for rule in &rules {
             let body = notify::test_event(bucket, self.shared.clock.now());
-            self.sqs.deliver(&rule.queue, body, Attributes::new(), None).map_err(|error| {
+            self.sqs.deliver("s3", &rule.queue, body, Attributes::new(), None).map_err(|error| {
                 tracing::error!(%error, "the test event could not be delivered");
                 internal(rusqlite::Error::InvalidQuery)
             })?;

@@ -280,6 +280,7 @@ impl SendInput {
             group: self.message_group_id,
             deduplication: self.message_deduplication_id,
             sender: caller.sender.to_owned(),
+            late: 0,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! SQS: queues in memory on the clock, written through to SQLite. Times within are milliseconds since the epoch.
 
 mod admin;
+mod disturb;
 pub(crate) mod json;
 mod message;
 mod queue;
@@ -12,7 +13,7 @@ mod store;
 mod tests;
 
 use crate::wire::ServiceError;
-use crate::{Shared, lock};
+use crate::{Delivery, Shared, lock};
 use chrono::{DateTime, Utc};
 use message::{Content, Message};
 use queue::{DEDUPLICATION, Queue, Recent};
@@ -66,7 +67,7 @@ struct State {
 }
 
 /// A message to be sent.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Outgoing {
     body: String,
     attributes: Attributes,
@@ -76,6 +77,8 @@ struct Outgoing {
     group: Option<String>,
     deduplication: Option<String>,
     sender: String,
+    /// Milliseconds that a fault holds it back beyond its delay.
+    late: i64,
 }
 
 /// What a sender is told.
@@ -104,22 +107,6 @@ impl Sqs {
         self.closed.send_replace(true);
     }
 
-    /// Sends for a service of ours to the queue of `arn`.
-    ///
-    /// # Errors
-    /// When there is no such queue, or it cannot take the message.
-    pub(crate) fn deliver(
-        &self,
-        arn: &str,
-        body: String,
-        attributes: Attributes,
-        group: Option<String>,
-    ) -> Result {
-        let deduplication = group.as_ref().map(|_| uuid::Uuid::new_v4().to_string());
-        let outgoing = Outgoing { body, attributes, group, deduplication, ..Outgoing::default() };
-        self.send(settings::queue_of(arn), vec![outgoing])?.remove(0).map(drop)
-    }
-
     /// Whether the queue of `arn` exists.
     pub(crate) fn exists(&self, arn: &str) -> bool {
         self.state().queues.contains_key(settings::queue_of(arn))
@@ -137,6 +124,7 @@ impl Sqs {
         let sent = state.store.together(|store| {
             let mut sent = Vec::with_capacity(outgoing.len());
             for outgoing in outgoing {
+                let outgoing = self.delayed(queue, outgoing);
                 sent.push(accept(queue, store, outgoing, sequence, now)?);
             }
             Ok(sent)
@@ -192,15 +180,15 @@ impl Sqs {
         settle(find(&mut state.queues, name)?, &state.store, now)?;
         let queue = find(&mut state.queues, name)?;
         let target = queue.settings.redrive.as_ref().map(|redrive| redrive.target().to_owned());
-        let taken = queue.choose(limit);
+        let backwards = queue.has_several() && self.disturb(queue, Delivery::OutOfOrder).is_some();
+        let mut taken = queue.choose(limit, backwards);
         if let Some(target) = target.filter(|_| !taken.dead.is_empty()) {
             bury(state, name, &target, &taken.dead, &self.shared, now)?;
             // The dead no longer hold the places of the living.
-            let queue = find(&mut state.queues, name)?;
-            let taken = queue.choose(limit);
-            return hand_out(queue, &state.store, &taken.received, visibility, now);
+            taken = find(&mut state.queues, name)?.choose(limit, backwards);
         }
         let queue = find(&mut state.queues, name)?;
+        self.leave_behind(queue, &state.store, &mut state.sequence, &taken.received, now)?;
         hand_out(queue, &state.store, &taken.received, visibility, now)
     }
 
@@ -351,7 +339,7 @@ fn accept(
         sent_at: now,
         dead_letter_source: None,
     };
-    let message = fresh(*sequence, content, now + delay);
+    let message = fresh(*sequence, content, now + delay + outgoing.late);
     store.insert(&queue.name, &message)?;
     if let Some(key) = key {
         let recent = Recent { until: now + DEDUPLICATION, message_id: sent.id.clone(), sequence: *sequence };

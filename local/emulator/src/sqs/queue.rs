@@ -160,11 +160,18 @@ impl Queue {
             .collect()
     }
 
-    /// Chooses up to `limit` visible messages, without changing anything.
-    pub(super) fn choose(&self, limit: usize) -> Taken {
+    /// Whether there is an order that visible messages could be out of.
+    pub(super) fn has_several(&self) -> bool {
+        self.ready.len() > 1
+    }
+
+    /// Chooses up to `limit` visible messages, the newest first if `backwards`, without changing anything.
+    pub(super) fn choose(&self, limit: usize, backwards: bool) -> Taken {
         let mut taken = Taken::default();
         let room = MOST_IN_FLIGHT.saturating_sub(self.waiting.len());
-        for sequence in &self.ready {
+        let (mut forwards, mut reversed) = (self.ready.iter(), self.ready.iter().rev());
+        let mut next = || if backwards { reversed.next() } else { forwards.next() };
+        while let Some(sequence) = next() {
             if taken.received.len() >= limit.min(room) {
                 break;
             }

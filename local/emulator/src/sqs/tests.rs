@@ -8,28 +8,28 @@ use chrono::TimeDelta;
 use serde_json::json;
 use std::time::Duration;
 
-struct Fixture {
-    sqs: Arc<Sqs>,
-    clock: Clock,
+pub(super) struct Fixture {
+    pub(super) sqs: Arc<Sqs>,
+    pub(super) clock: Clock,
     directory: Scratch,
 }
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (directory, clock) = (Scratch::new(), Clock::default());
         let sqs = Arc::new(Sqs::open(directory.path(), Shared::for_tests(clock.clone())).unwrap());
         Self { sqs, clock, directory }
     }
 
     /// The same directory, as a new process finds it.
-    fn reopen(self) -> Self {
+    pub(super) fn reopen(self) -> Self {
         let Self { sqs, clock, directory } = self;
         drop(sqs);
         let sqs = Arc::new(Sqs::open(directory.path(), Shared::for_tests(clock.clone())).unwrap());
         Self { sqs, clock, directory }
     }
 
-    fn queue(&self, name: &str, attributes: &[(&str, &str)]) {
+    pub(super) fn queue(&self, name: &str, attributes: &[(&str, &str)]) {
         let attributes =
             attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         self.sqs.create_queue(name, attributes, BTreeMap::new()).unwrap();
@@ -43,7 +43,7 @@ impl Fixture {
         self
     }
 
-    fn send(&self, queue: &str, body: &str) {
+    pub(super) fn send(&self, queue: &str, body: &str) {
         self.sqs
             .send(queue, vec![Outgoing { body: body.to_owned(), ..Outgoing::default() }])
             .unwrap()
@@ -51,25 +51,25 @@ impl Fixture {
             .unwrap();
     }
 
-    fn send_in(&self, queue: &str, group: &str, body: &str) -> Sent {
+    pub(super) fn send_in(&self, queue: &str, group: &str, body: &str) -> Sent {
         let outgoing =
             Outgoing { body: body.to_owned(), group: Some(group.to_owned()), ..Outgoing::default() };
         self.sqs.send(queue, vec![outgoing]).unwrap().remove(0).unwrap()
     }
 
-    async fn receive(&self, queue: &str) -> Vec<Message> {
+    pub(super) async fn receive(&self, queue: &str) -> Vec<Message> {
         self.sqs.receive(queue, 10, None, Some(0)).await.unwrap()
     }
 
-    async fn bodies(&self, queue: &str) -> Vec<String> {
+    pub(super) async fn bodies(&self, queue: &str) -> Vec<String> {
         self.receive(queue).await.iter().map(|message| message.content.body.clone()).collect()
     }
 
-    fn in_flight(&self, queue: &str) -> usize {
+    pub(super) fn in_flight(&self, queue: &str) -> usize {
         self.sqs.peek(queue, 100).iter().filter(|message| message.state == "in-flight").count()
     }
 
-    fn delete(&self, queue: &str, message: &Message) -> Result {
+    pub(super) fn delete(&self, queue: &str, message: &Message) -> Result {
         self.sqs.delete(queue, &[&handle(queue, message)]).unwrap().remove(0)
     }
 }

@@ -76,6 +76,7 @@ impl Stage {
             clock: self.world.clock.clone(),
             state: self.world.state.clone(),
             hints: Some(Arc::new(NoHints(self.world.stream.changes.clone()))),
+            mishaps: None,
             seed: 1,
         };
         self.host = Some(Host::start(&self.world.app, context));
