@@ -4,8 +4,9 @@ use end_to_end::Api;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Throttles, failures and lost answers of every service. Low enough that no message uses up its receives by them
-/// alone: what is parked in the end must be poison.
+/// Throttles, failures and lost answers of every service, and deliveries that are repeated, late and out of order as far
+/// as AWS may have it so. Low enough that no message uses up its receives by them alone: what is parked in the end must be
+/// poison.
 pub(crate) fn all() -> Vec<Value> {
     let mut faults = Vec::new();
     let mut add = |service: &str, error: &str, status: u16, probability: f64, after: bool| {
@@ -24,6 +25,21 @@ pub(crate) fn all() -> Vec<Value> {
         add(service, failure.0, failure.1, 0.01, false);
         // Done, and nobody is told.
         add(service, failure.0, failure.1, 0.01, true);
+    }
+    for (service, delivery, probability, delay_ms) in [
+        // At the same time as the first, and some time after it.
+        ("sqs", "twice", 0.05, 0),
+        ("sqs", "twice", 0.05, 30_000),
+        ("sqs", "late", 0.05, 20_000),
+        ("sqs", "out_of_order", 0.3, 0),
+        ("s3", "twice", 0.1, 0),
+        ("s3", "twice", 0.1, 60_000),
+        ("s3", "late", 0.2, 40_000),
+        ("streams", "twice", 0.1, 0),
+    ] {
+        faults.push(json!({
+            "service": service, "delivery": delivery, "probability": probability, "delay_ms": delay_ms,
+        }));
     }
     faults
 }
@@ -48,6 +64,12 @@ pub(crate) async fn fired(api: &Api) -> BTreeMap<String, u64> {
 }
 
 fn kind(fault: &Value) -> &'static str {
+    match fault["delivery"].as_str() {
+        Some("twice") => return "delivered twice",
+        Some("late") => return "delivered late",
+        Some(_) => return "delivered out of order",
+        None => {}
+    }
     match (fault["after"].as_bool(), fault["status"].as_u64(), fault["error"].as_str()) {
         (Some(true), ..) => "answer lost",
         (_, Some(400), _) | (_, _, Some("SlowDown")) => "throttled",

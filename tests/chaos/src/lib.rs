@@ -1,7 +1,6 @@
 //! Chaos: people write notes and upload pictures while handlers and the host are killed, every data service throttles,
-//! fails and loses its answers, poison lies in every queue, and the clock goes on for days. Deliveries are repeated and
-//! late where a kill or a lost answer makes them so; nothing repeats or reorders them for its own sake yet. Afterwards
-//! everything must be as if nothing of it had been.
+//! fails and loses its answers, deliveries are repeated, late and out of order, poison lies in every queue, and the clock
+//! goes on for days. Afterwards everything must be as if nothing of it had been.
 //!
 //! | module | is |
 //! |---|---|
