@@ -2,6 +2,7 @@
 
 use crate::http::{self, Request, Response};
 use crate::problem::Problem;
+use crate::timestamp::Timestamp;
 use aws_lambda_events::encodings::Body;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -32,6 +33,11 @@ impl HttpEvent {
     /// The sample event of the function in `handlers/<function>`.
     pub fn of(function: &str) -> Self {
         Self(event(function))
+    }
+
+    /// The route, e.g. `GET /notes/{id}`.
+    pub fn route_key(&self) -> &str {
+        self.0["routeKey"].as_str().unwrap_or_default()
     }
 
     /// The same caller on another route, e.g. `GET /notes/{id}` with its parameters.
@@ -76,6 +82,13 @@ impl HttpEvent {
         if let Some(headers) = self.0["headers"].as_object_mut() {
             headers.remove(name);
         }
+        self
+    }
+
+    /// Another moment of arrival, and with it another request.
+    pub fn at(mut self, now: Timestamp, request_id: &str) -> Self {
+        self.0["requestContext"]["timeEpoch"] = json!(now.millis());
+        self.0["requestContext"]["requestId"] = json!(request_id);
         self
     }
 

@@ -10,8 +10,8 @@ use shared::problem::Problem;
 use shared::s3::Objects;
 
 /// The handler and what it needs.
-pub(crate) struct Attachments {
-    pub(crate) store: Store,
+pub struct Attachments {
+    pub store: Store,
     objects: Objects,
 }
 
@@ -29,11 +29,11 @@ struct List {
 }
 
 impl Attachments {
-    pub(crate) fn new(store: Store, objects: Objects) -> Self {
+    pub fn new(store: Store, objects: Objects) -> Self {
         Self { store, objects }
     }
 
-    pub(crate) async fn answer(&self, request: &Request) -> Result<Response, Problem> {
+    pub async fn answer(&self, request: &Request) -> Result<Response, Problem> {
         match request.route.as_str() {
             "POST /notes/{id}/attachments" => self.create(request).await,
             "GET /notes/{id}/attachments" => self.list(request).await,

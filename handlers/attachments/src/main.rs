@@ -1,11 +1,6 @@
 //! Hands out upload and download URLs, lists and deletes attachments.
 #![forbid(unsafe_code)]
 
-mod attachments;
-#[cfg(test)]
-mod tests;
-mod view;
-
 use attachments::Attachments;
 use shared::runtime::{self, Aws, Error};
 

@@ -4,16 +4,16 @@ use shared::note::Id;
 use shared::problem::Problem;
 
 /// The handler and what it needs.
-pub(crate) struct DeleteNote {
-    pub(crate) store: Store,
+pub struct DeleteNote {
+    pub store: Store,
 }
 
 impl DeleteNote {
-    pub(crate) fn new(store: Store) -> Self {
+    pub fn new(store: Store) -> Self {
         Self { store }
     }
 
-    pub(crate) async fn answer(&self, request: &Request) -> Result<Response, Problem> {
+    pub async fn answer(&self, request: &Request) -> Result<Response, Problem> {
         match request.route.as_str() {
             "DELETE /notes/{id}" => self.delete(request).await,
             _ => Err(Problem::NotFound),

@@ -1,10 +1,6 @@
 //! Moves notes to the trash, or out of it for good.
 #![forbid(unsafe_code)]
 
-mod delete_note;
-#[cfg(test)]
-mod tests;
-
 use delete_note::DeleteNote;
 use shared::runtime::{self, Aws, Error};
 

@@ -13,8 +13,8 @@ use shared::validate::{self, Invalid};
 const REVALIDATED: &str = "private, no-cache";
 
 /// The handler and what it needs.
-pub(crate) struct GetNotes {
-    pub(crate) store: Store,
+pub struct GetNotes {
+    pub store: Store,
     pub(crate) keys: SigningKeys,
 }
 
@@ -26,11 +26,11 @@ struct List {
 }
 
 impl GetNotes {
-    pub(crate) fn new(store: Store, keys: SigningKeys) -> Self {
+    pub fn new(store: Store, keys: SigningKeys) -> Self {
         Self { store, keys }
     }
 
-    pub(crate) async fn answer(&self, request: &Request) -> Result<Response, Problem> {
+    pub async fn answer(&self, request: &Request) -> Result<Response, Problem> {
         match request.route.as_str() {
             "GET /notes" => self.list(request).await,
             "GET /notes/{id}" => self.get(request).await,

@@ -1,11 +1,6 @@
 //! Reads, lists and searches notes.
 #![forbid(unsafe_code)]
 
-mod get_notes;
-#[cfg(test)]
-mod tests;
-mod versions;
-
 use get_notes::GetNotes;
 use shared::runtime::{self, Aws, Error};
 

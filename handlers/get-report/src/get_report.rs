@@ -5,16 +5,16 @@ use shared::problem::Problem;
 use shared::validate::Invalid;
 
 /// The handler and what it needs.
-pub(crate) struct GetReport {
-    pub(crate) store: Store,
+pub struct GetReport {
+    pub store: Store,
 }
 
 impl GetReport {
-    pub(crate) fn new(store: Store) -> Self {
+    pub fn new(store: Store) -> Self {
         Self { store }
     }
 
-    pub(crate) async fn answer(&self, request: &Request) -> Result<Response, Problem> {
+    pub async fn answer(&self, request: &Request) -> Result<Response, Problem> {
         match request.route.as_str() {
             "GET /reports/{date}" => self.get(request).await,
             _ => Err(Problem::NotFound),

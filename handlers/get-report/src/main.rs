@@ -1,10 +1,6 @@
 //! Reads an owner's stored report.
 #![forbid(unsafe_code)]
 
-mod get_report;
-#[cfg(test)]
-mod tests;
-
 use get_report::GetReport;
 use shared::runtime::{self, Aws, Error};
 

@@ -13,10 +13,10 @@ const CONTRACT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 static METHODS: LazyLock<Methods> = LazyLock::new(|| Methods::of_contract(CONTRACT));
 
 /// The handler; it needs nothing, so that it answers where everything else is broken.
-pub(crate) struct Hello;
+pub struct Hello;
 
 impl Hello {
-    pub(crate) async fn answer(&self, request: &Request) -> Result<Response, Problem> {
+    pub async fn answer(&self, request: &Request) -> Result<Response, Problem> {
         match request.route.as_str() {
             "GET /hello" => greet(request),
             "GET /openapi.json" => Ok(contract()),

@@ -1,10 +1,6 @@
 //! Creates, changes and restores notes.
 #![forbid(unsafe_code)]
 
-mod save_note;
-#[cfg(test)]
-mod tests;
-
 use save_note::SaveNote;
 use shared::runtime::{self, Aws, Error};
 

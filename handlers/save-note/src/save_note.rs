@@ -6,16 +6,16 @@ use shared::note::{Content, Expected, Id, Note, Patch};
 use shared::problem::Problem;
 
 /// The handler and what it needs.
-pub(crate) struct SaveNote {
-    pub(crate) store: Store,
+pub struct SaveNote {
+    pub store: Store,
 }
 
 impl SaveNote {
-    pub(crate) fn new(store: Store) -> Self {
+    pub fn new(store: Store) -> Self {
         Self { store }
     }
 
-    pub(crate) async fn answer(&self, request: &Request) -> Result<Response, Problem> {
+    pub async fn answer(&self, request: &Request) -> Result<Response, Problem> {
         match request.route.as_str() {
             "POST /notes" => self.create(request).await,
             "PATCH /notes/{id}" => self.change(request).await,

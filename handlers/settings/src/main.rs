@@ -1,11 +1,6 @@
 //! E-mail preferences and one-click unsubscribe.
 #![forbid(unsafe_code)]
 
-mod page;
-mod settings;
-#[cfg(test)]
-mod tests;
-
 use settings::SettingsHandler;
 use shared::runtime::{self, Aws, Error};
 

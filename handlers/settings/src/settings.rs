@@ -8,17 +8,17 @@ use shared::signing::SigningKeys;
 use shared::validate;
 
 /// The handler and what it needs.
-pub(crate) struct SettingsHandler {
-    pub(crate) store: Store,
+pub struct SettingsHandler {
+    pub store: Store,
     keys: SigningKeys,
 }
 
 impl SettingsHandler {
-    pub(crate) fn new(store: Store, keys: SigningKeys) -> Self {
+    pub fn new(store: Store, keys: SigningKeys) -> Self {
         Self { store, keys }
     }
 
-    pub(crate) async fn answer(&self, request: &Request) -> Result<Response, Problem> {
+    pub async fn answer(&self, request: &Request) -> Result<Response, Problem> {
         match request.route.as_str() {
             "GET /settings" => self.get(request).await,
             "PUT /settings" => self.put(request).await,

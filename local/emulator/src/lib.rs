@@ -161,6 +161,12 @@ impl Emulator {
         served
     }
 
+    /// Carries out one request to DynamoDB or DynamoDB Streams from within this process, which needs no signature and
+    /// meets no faults: status and JSON of the answer to `operation` (such as `PutItem`) with the JSON `body`.
+    pub fn dynamodb(&self, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        self.0.dynamo.carry_out(operation, body)
+    }
+
     /// The faults to inject.
     pub fn faults(&self) -> &Faults {
         &self.0.shared.faults

@@ -46,16 +46,22 @@ impl Dynamo {
 
     /// Carries out `operation` with the JSON request `body`.
     pub(crate) fn answer(&self, operation: &str, body: &[u8]) -> Response {
+        let (status, json) = self.carry_out(operation, body);
+        response(status, json)
+    }
+
+    /// The status and the JSON that `operation` with the JSON request `body` is answered with.
+    pub(crate) fn carry_out(&self, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
         match self.dispatch(operation, body) {
             Ok(json) => {
                 if is_write(operation) {
                     self.shared.changed();
                 }
-                response(200, json)
+                (200, json)
             }
             Err(error) => {
                 tracing::debug!(operation, %error, "refused");
-                response(error.status_code(), error.to_json().into_bytes())
+                (error.status_code(), error.to_json().into_bytes())
             }
         }
     }

@@ -1,0 +1,9 @@
+//! Reads, lists and searches notes.
+#![forbid(unsafe_code)]
+
+mod get_notes;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+pub use get_notes::GetNotes;

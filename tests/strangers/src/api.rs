@@ -1,0 +1,86 @@
+//! Requests, answered by the handler that the route belongs to.
+
+use crate::tables;
+use attachments::Attachments;
+use delete_note::DeleteNote;
+use get_notes::GetNotes;
+use get_report::GetReport;
+use save_note::SaveNote;
+use settings::SettingsHandler;
+use shared::dynamodb::Store;
+use shared::fake::FakeAws;
+use shared::sample::{Answered, HttpEvent};
+use shared::signing::SigningKeys;
+use tempfile::TempDir;
+
+/// The handlers and their tables.
+pub struct Api {
+    pub store: Store,
+    attachments: Attachments,
+    delete_note: DeleteNote,
+    get_notes: GetNotes,
+    get_report: GetReport,
+    save_note: SaveNote,
+    settings: SettingsHandler,
+    _directory: TempDir,
+}
+
+/// Who calls: the claims of a token that the authorizer let in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Caller {
+    pub subject: String,
+    pub email: String,
+}
+
+impl Caller {
+    pub fn new(subject: &str) -> Self {
+        Self { subject: subject.into(), email: format!("{subject}@example.com") }
+    }
+
+    /// A request of this caller without query, body and headers of its own.
+    pub fn request(&self, route: &str, parameters: &[(&str, &str)]) -> HttpEvent {
+        // Any sample will do: everything that a handler looks at is replaced.
+        HttpEvent::of("get-report")
+            .route(route, parameters)
+            .query("")
+            .claim("sub", &self.subject)
+            .claim("email", &self.email)
+    }
+}
+
+impl Api {
+    /// Over empty tables.
+    pub fn open() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let emulator = tables::open(directory.path());
+        let store = || tables::store(&emulator);
+        let keys = || SigningKeys::parse("a key of this test").expect("a key");
+        Self {
+            store: store(),
+            attachments: Attachments::new(store(), FakeAws::default().objects()),
+            delete_note: DeleteNote::new(store()),
+            get_notes: GetNotes::new(store(), keys()),
+            get_report: GetReport::new(store()),
+            save_note: SaveNote::new(store()),
+            settings: SettingsHandler::new(store(), keys()),
+            _directory: directory,
+        }
+    }
+
+    /// What the API answers to `event`.
+    pub async fn answer(&self, event: HttpEvent) -> Answered {
+        let route = event.route_key().to_owned();
+        event
+            .answer(async |request| match route.as_str() {
+                "POST /notes" | "PATCH /notes/{id}" | "POST /notes/{id}/restore" => {
+                    self.save_note.answer(request).await
+                }
+                "GET /notes" | "GET /notes/{id}" => self.get_notes.answer(request).await,
+                "DELETE /notes/{id}" => self.delete_note.answer(request).await,
+                "GET /settings" | "PUT /settings" => self.settings.answer(request).await,
+                "GET /reports/{date}" => self.get_report.answer(request).await,
+                _ => self.attachments.answer(request).await,
+            })
+            .await
+    }
+}

@@ -1,0 +1,87 @@
+//! The two tables of the template in an embedded emulator, and the SDK's client of them.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use emulator::{Clock, Emulator, Options};
+use serde_json::{Value, json};
+use shared::dynamodb::Store;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Opens the emulator in `directory`, and makes the tables that the template has.
+pub(crate) fn open(directory: &Path) -> Emulator {
+    let emulator = Emulator::open(Options {
+        directory: directory.to_owned(),
+        region: "us-east-1".into(),
+        account: "000000000000".into(),
+        clock: Clock::default(),
+        // Nobody calls from outside.
+        credentials: Arc::new(|_| None),
+    })
+    .expect("an empty directory");
+    for name in ["NotesTable", "LedgerTable"] {
+        let (status, answer) = emulator.dynamodb("CreateTable", creation(name).to_string().as_bytes());
+        assert_eq!(status, 200, "{name}: {}", String::from_utf8_lossy(&answer));
+    }
+    emulator
+}
+
+/// `CreateTable` for one of the template's tables, which is named after its resource.
+fn creation(name: &str) -> Value {
+    let template: serde_yaml_ng::Value =
+        serde_yaml_ng::from_str(include_str!("../../../template.yaml")).expect("the template is YAML");
+    let properties = &template["Resources"][name]["Properties"];
+    let property = |name: &str| serde_json::to_value(&properties[name]).expect("plain YAML");
+    let mut creation = json!({ "TableName": name });
+    for copied in ["AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes"] {
+        if !properties[copied].is_null() {
+            creation[copied] = property(copied);
+        }
+    }
+    if let Value::Object(mut stream) = property("StreamSpecification") {
+        stream.insert("StreamEnabled".into(), json!(true));
+        creation["StreamSpecification"] = Value::Object(stream);
+    }
+    creation
+}
+
+/// The handlers' edge to the tables.
+pub(crate) fn store(emulator: &Emulator) -> Store {
+    let connector = SharedHttpConnector::new(InProcess(emulator.clone()));
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(Credentials::new("id", "key", None, None, "in process"))
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .retry_config(RetryConfig::disabled())
+        .build();
+    Store::new(Client::from_conf(config), "NotesTable".into(), "LedgerTable".into())
+}
+
+/// What carries the SDK's requests to the emulator.
+#[derive(Clone)]
+struct InProcess(Emulator);
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let (status, body) = self.0.dynamodb(operation, request.body().bytes().unwrap_or_default());
+        let status = StatusCode::try_from(status).expect("the emulator answers with an HTTP status");
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
+    }
+}

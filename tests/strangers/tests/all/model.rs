@@ -1,0 +1,115 @@
+//! What one person has, as they must be answered about it.
+
+use crate::step::Filter;
+use serde_json::{Value, json};
+use shared::note::excerpt;
+use std::collections::BTreeMap;
+use strangers::Caller;
+
+/// A person, and all that is theirs.
+pub(crate) struct Person {
+    pub(crate) caller: Caller,
+    /// By id, live and trashed; ids sort by the moment of creation.
+    pub(crate) notes: BTreeMap<String, Note>,
+    /// The first use of each idempotency key.
+    pub(crate) keys: BTreeMap<u8, KeyUse>,
+    pub(crate) settings: Option<Value>,
+    pub(crate) reports: BTreeMap<u32, Value>,
+}
+
+pub(crate) struct KeyUse {
+    pub(crate) content: Value,
+    /// The note as it was then.
+    pub(crate) note: Value,
+    pub(crate) at_seconds: i64,
+}
+
+/// A note and its attachments, by id.
+#[derive(Clone)]
+pub(crate) struct Note {
+    pub(crate) json: Value,
+    pub(crate) attachments: BTreeMap<String, Value>,
+}
+
+impl Person {
+    pub(crate) fn new(caller: Caller) -> Self {
+        Self {
+            caller,
+            notes: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            settings: None,
+            reports: BTreeMap::new(),
+        }
+    }
+
+    /// What a listing with this filter holds, in its order, each with its place in that order.
+    pub(crate) fn listing(&self, filter: &Filter) -> Vec<(Place, Value)> {
+        let mut found: Vec<_> = self
+            .notes
+            .values()
+            .filter(|note| note.is_trashed() == filter.trash && note.fits(filter))
+            .map(|note| (note.place(), note.summary()))
+            .collect();
+        found.sort_by(|(one, _), (other, _)| other.cmp(one));
+        found
+    }
+}
+
+/// Where a note stands in a listing: by its moment of deletion in the trash, and by its id.
+pub(crate) type Place = (String, String);
+
+impl Note {
+    pub(crate) fn new(json: Value) -> Self {
+        Self { json, attachments: BTreeMap::new() }
+    }
+
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.json[name].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn is_trashed(&self) -> bool {
+        self.json["deleted_at"].is_string()
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.json["version"].as_u64().unwrap()
+    }
+
+    pub(crate) fn etag(&self) -> String {
+        match self.attachments.len() {
+            0 => format!("\"{}\"", self.version()),
+            count => format!("\"{}-{count}\"", self.version()),
+        }
+    }
+
+    /// A change at `now` makes the next version.
+    pub(crate) fn touch(&mut self, now: &str) {
+        self.json["version"] = json!(self.version() + 1);
+        self.json["updated_at"] = json!(now);
+    }
+
+    pub(crate) fn count_attachments(&mut self) {
+        self.json["attachments"] = json!(self.attachments.len());
+    }
+
+    fn place(&self) -> Place {
+        (self.text("deleted_at").to_owned(), self.text("id").to_owned())
+    }
+
+    fn fits(&self, filter: &Filter) -> bool {
+        let holds = |word: &str| {
+            let text = format!("{} {} {}", self.text("title"), self.text("body"), self.json["tags"]);
+            text.contains(word)
+        };
+        filter.tag.is_none_or(|tag| self.json["tags"].as_array().unwrap().contains(&json!(tag)))
+            && filter.word.is_none_or(holds)
+    }
+
+    fn summary(&self) -> Value {
+        let mut summary = self.json.clone();
+        let fields = summary.as_object_mut().unwrap();
+        fields.remove("body");
+        fields.insert("excerpt".into(), json!(excerpt(self.text("body"))));
+        summary
+    }
+}
