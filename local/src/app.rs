@@ -1,6 +1,7 @@
 //! What a template describes, after every parameter, condition and intrinsic is resolved: the plan that the rest of the
 //! host carries out. Nothing here knows YAML, and nothing here runs.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,11 +81,18 @@ pub struct Asynchronous {
     pub maximum_event_age: Duration,
     /// ARN of the on-failure destination.
     pub on_failure: Option<String>,
+    /// ARN of the function's dead-letter queue. With a destination as well both are told.
+    pub dead_letter_queue: Option<String>,
 }
 
 impl Default for Asynchronous {
     fn default() -> Self {
-        Self { maximum_retry_attempts: 2, maximum_event_age: Duration::from_secs(6 * 3600), on_failure: None }
+        Self {
+            maximum_retry_attempts: 2,
+            maximum_event_age: Duration::from_secs(6 * 3600),
+            on_failure: None,
+            dead_letter_queue: None,
+        }
     }
 }
 
@@ -278,6 +286,10 @@ pub struct Schedule {
     pub expression: String,
     /// IANA name.
     pub time_zone: String,
+    /// No occurrence before this; a rate counts from here.
+    pub start: Option<DateTime<Utc>>,
+    /// No occurrence after this.
+    pub end: Option<DateTime<Utc>>,
     /// Text sent as it stands, after `<aws.scheduler.…>` is replaced. `None`: Scheduler's default event.
     pub input: Option<String>,
     pub enabled: bool,

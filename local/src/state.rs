@@ -75,6 +75,14 @@ impl State {
 }
 
 #[cfg(test)]
+impl State {
+    /// Lets every write fail, as a full disk does, or no longer.
+    pub(crate) fn refuse_writes(&self, refuse: bool) {
+        self.connection().pragma_update(None, "query_only", refuse).unwrap();
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

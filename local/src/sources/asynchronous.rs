@@ -1,9 +1,10 @@
 //! Asynchronous invocations (Lambda developer guide, "Invoking a Lambda function asynchronously"): accepted durably, tried
-//! again after one and two minutes, given up by attempts or age, and then told to the on-failure destination. Throttles
-//! use up no attempt.
+//! again after one and two minutes, given up by attempts or age, and then told to the on-failure destination and to the
+//! function's dead-letter queue. Throttles use up no attempt.
 
 use super::activity::{Activity, Meter, lock};
 use super::backoff::Backoff;
+use super::endpoint::EndpointError;
 use super::failures::{AsynchronousFailure, Destination};
 use super::invoke::Invoke;
 use crate::app;
@@ -53,6 +54,20 @@ pub(super) struct Target {
     pub(super) arn: String,
     pub(super) rules: app::Asynchronous,
     pub(super) destination: Option<Destination>,
+    pub(super) dead_letters: Option<Destination>,
+}
+
+impl Target {
+    /// Tells whoever wants to know of a failure. Those who were told are told again when another could not be.
+    async fn tell(&self, failure: &AsynchronousFailure<'_>, now: DateTime<Utc>) -> Result<(), EndpointError> {
+        if let Some(destination) = &self.destination {
+            destination.tell(&failure.message(now)).await?;
+        }
+        if let Some(dead_letters) = &self.dead_letters {
+            dead_letters.send(failure.payload.to_owned(), failure.attributes()).await?;
+        }
+        Ok(())
+    }
 }
 
 /// An accepted invocation, as it is kept.
@@ -279,10 +294,7 @@ impl Asynchronous {
     /// Tells the destination; until that works the invocation is kept.
     async fn give_up(&self, id: &str, accepted: &mut Accepted, condition: &str) -> Next {
         tracing::warn!(function = %accepted.function, condition, "an asynchronous invocation is given up");
-        let target = self.targets.get(&accepted.function);
-        if let Some((target, destination)) =
-            target.and_then(|target| Some((target, target.destination.as_ref()?)))
-        {
+        if let Some(target) = self.targets.get(&accepted.function) {
             let error = accepted.error.clone();
             let error = error.map(|(error_type, message)| FunctionError { error_type, message });
             let failure = AsynchronousFailure {
@@ -293,7 +305,7 @@ impl Asynchronous {
                 payload: &accepted.payload,
                 error: error.as_ref(),
             };
-            if let Err(error) = destination.send(&failure.message(self.clock.now())).await {
+            if let Err(error) = target.tell(&failure, self.clock.now()).await {
                 self.meter.troubled(&format!("the failure destination: {error}"));
                 accepted.throttles = accepted.throttles.saturating_add(1);
                 return Next::Again(self.clock.now() + lock(&self.backoff).delay(accepted.throttles));

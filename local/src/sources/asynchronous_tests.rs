@@ -52,6 +52,24 @@ async fn what_runs_is_not_due_any_more() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_queue_gets_the_event_itself_and_the_destination_its_record() {
+    let mut world = World::new();
+    world.app.functions[0].asynchronous.dead_letter_queue = Some("arn:aws:sqs:us-east-1:1:jobs".into());
+    world.function.set(|_| function_error());
+    let sources = world.start();
+    let id = sources.invoke_asynchronously("F", &payload(), Source::Asynchronous).unwrap();
+    drain(&sources, Some(&world.clock)).await;
+    let letters = world.queues.with("jobs", |queue| std::mem::take(&mut queue.sent));
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].0, json!({"n": 1}));
+    let attribute = |name: &str| letters[0].1[name].string.clone().unwrap();
+    assert_eq!((attribute("RequestID"), attribute("ErrorCode")), (id, "200".to_owned()));
+    assert_eq!(attribute("ErrorMessage"), "as told");
+    assert_eq!(world.queues.with("failures", |queue| queue.sent.len()), 1);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
 async fn what_waits_survives_a_restart() {
     let world = World::new();
     world.function.set(|_| function_error());

@@ -217,12 +217,15 @@ impl QueueClient for SdkQueues {
         &'a self,
         queue: &'a str,
         body: String,
-        attributes: BTreeMap<String, String>,
+        attributes: BTreeMap<String, MessageAttribute>,
     ) -> Pending<'a, Result<(), EndpointError>> {
         Box::pin(async move {
             let mut request = self.0.send_message().queue_url(queue).message_body(body);
-            for (name, text) in attributes {
-                let attribute = MessageAttributeValue::builder().data_type("String").string_value(text);
+            for (name, found) in attributes {
+                let attribute = MessageAttributeValue::builder()
+                    .data_type(found.data_type)
+                    .set_string_value(found.string)
+                    .set_binary_value(found.binary.map(aws_smithy_types::Blob::new));
                 request = request.message_attributes(name, attribute.build().map_err(other)?);
             }
             request.send().await.map_err(|error| other(error.into_service_error()))?;

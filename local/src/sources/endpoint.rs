@@ -86,6 +86,16 @@ pub struct MessageAttribute {
     pub binary: Option<Vec<u8>>,
 }
 
+impl MessageAttribute {
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self { data_type: "String".to_owned(), string: Some(text.into()), binary: None }
+    }
+
+    pub(super) fn number(number: u32) -> Self {
+        Self { data_type: "Number".to_owned(), string: Some(number.to_string()), binary: None }
+    }
+}
+
 /// SQS. Queues are named by their URL.
 pub trait QueueClient: Send + Sync {
     /// Takes up to `most` (at most 10) messages, waiting up to `wait_seconds` (at most 20) for the first.
@@ -111,12 +121,12 @@ pub trait QueueClient: Send + Sync {
         seconds: u32,
     ) -> Pending<'a, Result<(), EndpointError>>;
 
-    /// Sends a message with string attributes.
+    /// Sends a message.
     fn send<'a>(
         &'a self,
         queue: &'a str,
         body: String,
-        attributes: BTreeMap<String, String>,
+        attributes: BTreeMap<String, MessageAttribute>,
     ) -> Pending<'a, Result<(), EndpointError>>;
 
     /// How many messages could be received now.

@@ -24,6 +24,9 @@ pub enum ExpressionError {
 pub(crate) struct Expression {
     kind: Kind,
     zone: Tz,
+    /// `StartDate` and `EndDate`, which `at(…)` does not heed.
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +54,27 @@ impl Expression {
         } else {
             return Err(ExpressionError::Unknown(text.to_owned()));
         };
-        Ok(Self { kind, zone })
+        Ok(Self { kind, zone, from: None, until: None })
     }
 
-    /// The first occurrence after `after`. A rate counts from `start`, which is its first occurrence, in hours of sixty
-    /// minutes and days of twenty-four hours whatever the zone does.
+    /// Without occurrences before `from` and after `until`. Occurrences at just these moments are.
+    pub(super) fn within(self, from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>) -> Self {
+        Self { from, until, ..self }
+    }
+
+    /// The first occurrence after `after`. A rate counts from its start date, or else from `start`, which is its first
+    /// occurrence, in hours of sixty minutes and days of twenty-four hours whatever the zone does.
     pub(super) fn next_after(&self, after: DateTime<Utc>, start: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if matches!(self.kind, Kind::At(_)) {
+            return self.unbounded(after, start);
+        }
+        let early = self.from.map(|from| from - TimeDelta::milliseconds(1));
+        let after = early.map_or(after, |early| early.max(after));
+        let next = self.unbounded(after, self.from.unwrap_or(start));
+        next.filter(|at| self.until.is_none_or(|until| *at <= until))
+    }
+
+    fn unbounded(&self, after: DateTime<Utc>, start: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match &self.kind {
             Kind::Cron(cron) => cron.next_after(after, self.zone),
             Kind::At(at) => {
@@ -118,6 +136,31 @@ mod tests {
         let at = utc("2026-07-01T10:00:00Z");
         assert_eq!(next(text, "Europe/Berlin", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), Some(at));
         assert_eq!(next(text, "Europe/Berlin", "2026-07-01T10:00:00Z", "2026-01-01T00:00:00Z"), None);
+    }
+
+    #[test]
+    fn a_moment_that_daylight_saving_skips_never_comes_and_a_repeated_one_comes_first() {
+        let at = |text: &str| next(text, "Europe/Berlin", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z");
+        assert_eq!(at("at(2026-03-29T02:30:00)"), None);
+        assert_eq!(at("at(2026-10-25T02:30:00)"), Some(utc("2026-10-25T00:30:00Z")));
+    }
+
+    #[test]
+    fn dates_bound_what_recurs_and_a_rate_counts_from_its_start_date() {
+        let (from, until) = (Some(utc("2026-01-10T12:00:00Z")), Some(utc("2026-01-12T12:00:00Z")));
+        let bounded = |text: &str| Expression::parse(text, "UTC").unwrap().within(from, until);
+        let all = |text: &str| {
+            let mut after = utc("2026-01-01T00:00:00Z");
+            let mut found = Vec::new();
+            while let Some(at) = bounded(text).next_after(after, utc("2026-01-01T00:00:07Z")) {
+                found.push(at.format("%dT%H").to_string());
+                after = at;
+            }
+            found
+        };
+        assert_eq!(all("cron(0 12 * * ? *)"), ["10T12", "11T12", "12T12"]);
+        assert_eq!(all("rate(20 hours)"), ["10T12", "11T08", "12T04"]);
+        assert_eq!(all("at(2026-02-01T00:00:00)"), ["01T00"]);
     }
 
     #[test]

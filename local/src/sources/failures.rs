@@ -1,6 +1,6 @@
 //! What Lambda and Scheduler tell a queue about an event that they give up.
 
-use super::endpoint::{EndpointError, QueueClient, moment, moment_in_seconds};
+use super::endpoint::{EndpointError, MessageAttribute, QueueClient, moment, moment_in_seconds};
 use super::lanes::{Batch, Condition};
 use crate::lambda::FunctionError;
 use chrono::{DateTime, Utc};
@@ -16,8 +16,18 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    pub(super) async fn send(&self, message: &Value) -> Result<(), EndpointError> {
-        self.queues.send(&self.url, message.to_string(), BTreeMap::new()).await
+    /// Sends a message of Lambda's own.
+    pub(super) async fn tell(&self, message: &Value) -> Result<(), EndpointError> {
+        self.send(message.to_string(), BTreeMap::new()).await
+    }
+
+    /// Sends an event as it is, with attributes that say what became of it.
+    pub(super) async fn send(
+        &self,
+        event: String,
+        attributes: BTreeMap<String, MessageAttribute>,
+    ) -> Result<(), EndpointError> {
+        self.queues.send(&self.url, event, attributes).await
     }
 }
 
@@ -83,7 +93,26 @@ pub(super) struct AsynchronousFailure<'a> {
     pub(super) error: Option<&'a FunctionError>,
 }
 
+/// The longest error message that a dead letter carries, in bytes.
+const LONGEST_MESSAGE: usize = 1024;
+
 impl AsynchronousFailure<'_> {
+    /// The attributes of the event in the function's dead-letter queue (Lambda developer guide, "Adding a dead-letter
+    /// queue"). The code is the status of the last `Invoke`: 200 for an error of the function, 429 when it never ran.
+    pub(super) fn attributes(&self) -> BTreeMap<String, MessageAttribute> {
+        let message = self.error.map_or("Rate exceeded", |error| &error.message);
+        let message = &message[..message.floor_char_boundary(LONGEST_MESSAGE)];
+        let mut attributes = BTreeMap::from([
+            ("RequestID".to_owned(), MessageAttribute::text(self.request_id)),
+            ("ErrorCode".to_owned(), MessageAttribute::number(if self.error.is_some() { 200 } else { 429 })),
+        ]);
+        // SQS takes no empty attribute.
+        if !message.is_empty() {
+            attributes.insert("ErrorMessage".to_owned(), MessageAttribute::text(message));
+        }
+        attributes
+    }
+
     pub(super) fn message(&self, now: DateTime<Utc>) -> Value {
         let payload = serde_json::from_str(self.payload).unwrap_or_else(|_| Value::from(self.payload));
         let mut message = json!({
@@ -154,6 +183,32 @@ mod tests {
                     "streamArn": "arn:stream"}
             })
         );
+    }
+
+    #[test]
+    fn a_dead_letter_carries_the_first_kilobyte_of_the_error() {
+        let attributes = |error: Option<&FunctionError>| {
+            let failure = AsynchronousFailure {
+                request_id: "r",
+                function_arn: "arn:f",
+                condition: "RetriesExhausted",
+                invocations: 3,
+                payload: "{}",
+                error,
+            };
+            failure.attributes()
+        };
+        let long = FunctionError { error_type: "E".into(), message: "ä".repeat(600) };
+        let told = attributes(Some(&long));
+        assert_eq!(told["ErrorMessage"], MessageAttribute::text("ä".repeat(512)));
+        assert_eq!(
+            (&told["ErrorCode"].data_type, &told["ErrorCode"].string),
+            (&"Number".to_owned(), &Some("200".to_owned()))
+        );
+        assert_eq!(told["RequestID"], MessageAttribute::text("r"));
+        assert_eq!(attributes(None)["ErrorCode"].string.as_deref(), Some("429"));
+        let silent = FunctionError { error_type: "E".into(), message: String::new() };
+        assert!(!attributes(Some(&silent)).contains_key("ErrorMessage"));
     }
 
     #[test]

@@ -7,8 +7,9 @@
 use super::activity::{Activity, lock};
 use super::asynchronous::{AcceptError, Asynchronous};
 use super::backoff::Backoff;
-use super::endpoint::{QueueClient, moment_in_seconds};
+use super::endpoint::{MessageAttribute, moment_in_seconds};
 use super::expression::Expression;
+use super::failures::Destination;
 use super::schedule_input::Run;
 use crate::app::Schedule;
 use crate::lambda::Source;
@@ -26,6 +27,8 @@ const SCHEDULES: &str = "schedule";
 /// A bound on the runs that one move of the clock can bring: a day of minutes, which is the longest event age.
 const MOST_MISSED: usize = 1_440;
 const LONGEST_EVENT_AGE: TimeDelta = TimeDelta::hours(24);
+/// Tries to send a dead letter, over some five minutes. AWS gives it up as well.
+const TRIES_TO_BURY: u32 = 12;
 
 /// A schedule, for people.
 #[derive(Clone, Debug, Serialize)]
@@ -51,19 +54,13 @@ struct Memory {
     last_run: Option<DateTime<Utc>>,
 }
 
-/// A queue for what a schedule could not hand over.
-pub(super) struct DeadLetters {
-    pub(super) queues: Arc<dyn QueueClient>,
-    pub(super) url: String,
-}
-
 /// One schedule and everything it works with.
 pub(super) struct Runner {
     schedule: Schedule,
     arn: String,
     target_arn: String,
     expression: Expression,
-    dead_letters: Option<DeadLetters>,
+    dead_letters: Option<Destination>,
     asynchronous: Arc<Asynchronous>,
     clock: Clock,
     state: State,
@@ -107,7 +104,7 @@ impl Runner {
         schedule: Schedule,
         expression: Expression,
         target_arn: String,
-        dead_letters: Option<DeadLetters>,
+        dead_letters: Option<Destination>,
         host: Host,
     ) -> Result<Self, StateError> {
         let now = host.clock.now();
@@ -261,13 +258,19 @@ impl Runner {
             let Err(error) = accepted else { return true };
             tracing::warn!(schedule = %self.schedule.name, %error, attempt, "a run could not be handed over");
             if let Some(condition) = self.exhausted(at, attempt, &error) {
-                self.bury(&run, &payload, &error, condition).await;
-                return true;
+                return self.bury(&run, &payload, &error, condition, stop).await;
             }
-            tokio::select! {
-                () = self.clock.sleep(backoff.delay(attempt)) => {}
-                _ = stop.wait_for(|stop| *stop) => return false,
+            if !self.pause(backoff.delay(attempt), stop).await {
+                return false;
             }
+        }
+    }
+
+    /// `false` when the host stops first.
+    async fn pause(&self, delay: TimeDelta, stop: &mut watch::Receiver<bool>) -> bool {
+        tokio::select! {
+            () = self.clock.sleep(delay) => true,
+            _ = stop.wait_for(|stop| *stop) => false,
         }
     }
 
@@ -284,26 +287,53 @@ impl Runner {
         }
     }
 
-    /// Sends a dead-letter event: the payload, with what happened as message attributes.
-    async fn bury(&self, run: &Run<'_>, payload: &str, error: &AcceptError, condition: &str) {
+    /// Sends a dead-letter event: the payload, with what happened as message attributes. `false` only when the host stopped
+    /// before the queue took it.
+    async fn bury(
+        &self,
+        run: &Run<'_>,
+        payload: &str,
+        error: &AcceptError,
+        condition: &str,
+        stop: &mut watch::Receiver<bool>,
+    ) -> bool {
         let Some(dead_letters) = &self.dead_letters else {
-            return;
+            return true;
         };
-        let attributes = BTreeMap::from([
-            ("ERROR_CODE".to_owned(), code(error).to_owned()),
-            ("ERROR_MESSAGE".to_owned(), error.to_string()),
-            ("EXECUTION_ID".to_owned(), run.execution_id.to_owned()),
-            ("EXHAUSTED_RETRY_CONDITION".to_owned(), condition.to_owned()),
-            ("IS_PAYLOAD_TRUNCATED".to_owned(), "false".to_owned()),
-            ("RETRY_ATTEMPTS".to_owned(), run.attempt.saturating_sub(1).to_string()),
-            ("SCHEDULED_TIME".to_owned(), moment_in_seconds(run.scheduled)),
-            ("SCHEDULE_ARN".to_owned(), run.schedule_arn.to_owned()),
-            ("TARGET_ARN".to_owned(), self.target_arn.clone()),
-        ]);
-        if let Err(error) = dead_letters.queues.send(&dead_letters.url, payload.to_owned(), attributes).await
-        {
-            tracing::error!(schedule = %self.schedule.name, %error, "the dead-letter queue did not take a run");
+        let attributes = self.epitaph(run, error, condition);
+        let mut backoff = Backoff::new(TimeDelta::seconds(1), TimeDelta::minutes(1), self.seed);
+        for tries in 1..=TRIES_TO_BURY {
+            let Err(error) = dead_letters.send(payload.to_owned(), attributes.clone()).await else {
+                return true;
+            };
+            tracing::warn!(schedule = %self.schedule.name, %error, tries, "the dead-letter queue did not take a run");
+            if !self.pause(backoff.delay(tries), stop).await {
+                return false;
+            }
         }
+        tracing::error!(schedule = %self.schedule.name, execution = run.execution_id, "a run is lost");
+        true
+    }
+
+    /// What a dead letter says of its run.
+    fn epitaph(
+        &self,
+        run: &Run<'_>,
+        error: &AcceptError,
+        condition: &str,
+    ) -> BTreeMap<String, MessageAttribute> {
+        let attributes = [
+            ("ERROR_CODE", code(error).to_owned()),
+            ("ERROR_MESSAGE", error.to_string()),
+            ("EXECUTION_ID", run.execution_id.to_owned()),
+            ("EXHAUSTED_RETRY_CONDITION", condition.to_owned()),
+            ("IS_PAYLOAD_TRUNCATED", "false".to_owned()),
+            ("RETRY_ATTEMPTS", run.attempt.saturating_sub(1).to_string()),
+            ("SCHEDULED_TIME", moment_in_seconds(run.scheduled)),
+            ("SCHEDULE_ARN", run.schedule_arn.to_owned()),
+            ("TARGET_ARN", self.target_arn.clone()),
+        ];
+        attributes.map(|(name, text)| (name.to_owned(), MessageAttribute::text(text))).into()
     }
 }
 

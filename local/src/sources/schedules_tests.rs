@@ -112,8 +112,111 @@ async fn a_run_that_cannot_be_handed_over_is_buried_with_its_payload() {
     let sent = world.queues.with("failures", |queue| std::mem::take(&mut queue.sent));
     assert_eq!(sent[0].0, json!("not json"));
     let attributes = &sent[0].1;
-    assert_eq!(attributes["ERROR_CODE"], "AWS.Lambda.InvalidRequestContentException");
-    assert_eq!(attributes["SCHEDULED_TIME"], "2026-01-01T06:00:00Z");
-    assert_eq!(attributes["SCHEDULE_ARN"], "arn:aws:scheduler:us-east-1:123456789012:schedule/default/Daily");
+    let attribute = |name: &str| attributes[name].string.clone().unwrap();
+    assert_eq!(attribute("ERROR_CODE"), "AWS.Lambda.InvalidRequestContentException");
+    assert_eq!(attribute("EXHAUSTED_RETRY_CONDITION"), "NonRetryableError");
+    assert_eq!(attribute("SCHEDULED_TIME"), "2026-01-01T06:00:00Z");
+    assert_eq!(attribute("SCHEDULE_ARN"), "arn:aws:scheduler:us-east-1:123456789012:schedule/default/Daily");
+    sources.shutdown().await;
+}
+
+/// Moves the clock on, bit by bit, until `done`.
+async fn until(world: &World, done: impl Fn() -> bool) {
+    let moving = async {
+        while !done() {
+            world.clock.advance(TimeDelta::seconds(1));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), moving).await.unwrap();
+}
+
+fn letters(world: &World) -> usize {
+    world.queues.with("failures", |queue| queue.sent.len())
+}
+
+#[tokio::test]
+async fn a_passing_failure_is_tried_again_until_the_attempts_are_used_up() {
+    let mut world = world("cron(0 6 * * ? *)", "2026-01-01T05:00:00Z");
+    world.app.schedules[0].maximum_retry_attempts = 2;
+    let sources = world.start();
+    drain(&sources, None).await;
+    world.state.refuse_writes(true);
+    world.clock.set(utc("2026-01-01T06:00:00Z"));
+    until(&world, || letters(&world) == 1).await;
+    let sent = world.queues.with("failures", |queue| std::mem::take(&mut queue.sent));
+    let attribute = |name: &str| sent[0].1[name].string.clone().unwrap();
+    assert_eq!(attribute("EXHAUSTED_RETRY_CONDITION"), "MaximumRetryAttempts");
+    assert_eq!(attribute("RETRY_ATTEMPTS"), "2");
+    assert_eq!(sent[0].0, json!({"at": "2026-01-01T06:00:00Z", "attempt": "3"}));
+    assert!(runs(&world).is_empty());
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_passing_failure_is_tried_again_until_the_run_is_too_old() {
+    let mut world = world("cron(0 6 * * ? *)", "2026-01-01T05:00:00Z");
+    world.app.schedules[0].maximum_retry_attempts = 185;
+    world.app.schedules[0].maximum_event_age = std::time::Duration::from_secs(60);
+    let sources = world.start();
+    drain(&sources, None).await;
+    world.state.refuse_writes(true);
+    world.clock.set(utc("2026-01-01T06:00:00Z"));
+    until(&world, || letters(&world) == 1).await;
+    let sent = world.queues.with("failures", |queue| std::mem::take(&mut queue.sent));
+    assert_eq!(sent[0].1["EXHAUSTED_RETRY_CONDITION"].string.as_deref(), Some("MaximumEventAgeInSeconds"));
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_handed_over_at_last_runs_once() {
+    let mut world = world("cron(0 6 * * ? *)", "2026-01-01T05:00:00Z");
+    world.app.schedules[0].maximum_retry_attempts = 185;
+    let sources = world.start();
+    drain(&sources, None).await;
+    world.state.refuse_writes(true);
+    world.clock.set(utc("2026-01-01T06:00:00Z"));
+    until(&world, || world.clock.now() > utc("2026-01-01T06:01:00Z")).await;
+    world.state.refuse_writes(false);
+    until(&world, || !runs(&world).is_empty()).await;
+    drain(&sources, Some(&world.clock)).await;
+    assert_eq!(runs(&world), ["2026-01-01T06:00:00Z"]);
+    assert_eq!(letters(&world), 0);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_kept_until_its_queue_takes_it() {
+    let mut world = world("cron(0 6 * * ? *)", "2026-01-01T05:00:00Z");
+    world.app.schedules[0].input = Some("not json".into());
+    *lock(&world.queues.refuse_sends) = true;
+    let sources = world.start();
+    drain(&sources, None).await;
+    world.clock.set(utc("2026-01-01T06:00:00Z"));
+    until(&world, || world.clock.now() > utc("2026-01-01T06:01:00Z")).await;
+    // A host that stops meanwhile takes it up again.
+    sources.shutdown().await;
+    let sources = world.start();
+    until(&world, || world.clock.now() > utc("2026-01-01T06:02:00Z")).await;
+    assert_eq!(letters(&world), 0);
+    *lock(&world.queues.refuse_sends) = false;
+    until(&world, || letters(&world) == 1).await;
+    drain(&sources, None).await;
+    assert_eq!(letters(&world), 1);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_schedule_keeps_to_its_dates() {
+    let mut world = world("rate(10 minutes)", "2026-01-01T05:00:00Z");
+    world.app.schedules[0].start = Some(utc("2026-01-01T06:05:00Z"));
+    world.app.schedules[0].end = Some(utc("2026-01-01T06:25:00Z"));
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(sources.schedules()[0].next_run, Some(utc("2026-01-01T06:05:00Z")));
+    world.clock.set(utc("2026-01-01T06:40:00Z"));
+    drain(&sources, None).await;
+    assert_eq!(runs(&world), ["2026-01-01T06:05:00Z", "2026-01-01T06:15:00Z", "2026-01-01T06:25:00Z"]);
+    assert_eq!(sources.schedules()[0].next_run, None);
     sources.shutdown().await;
 }

@@ -361,7 +361,7 @@ async fn tell(mapping: &Mapping, shard: &str, batch: &Batch, condition: Conditio
     if let Some(destination) = &mapping.destination {
         let now = mapping.clock.now();
         let message = stream_failure(batch, condition, &mapping.function_arn, &mapping.stream, shard, now);
-        if let Err(error) = destination.send(&message).await {
+        if let Err(error) = destination.tell(&message).await {
             mapping.meter.troubled(&format!("the failure destination: {error}"));
             return false;
         }

@@ -6,7 +6,7 @@ use super::backoff::seed_for;
 use super::expression::Expression;
 use super::failures::Destination;
 use super::filters::Filters;
-use super::schedules::{DeadLetters, Host, Runner};
+use super::schedules::{Host, Runner};
 use super::{Context, SourceError, Sources, queues, streams};
 use crate::app::{App, Function, QueueSource, Schedule, StreamSource};
 use chrono::TimeDelta;
@@ -80,7 +80,9 @@ impl Starter<'_> {
         for function in &self.app.functions {
             let rules = function.asynchronous.clone();
             let destination = self.destination(&function.name, rules.on_failure.as_ref())?;
-            targets.insert(function.name.clone(), Target { arn: function.arn.clone(), rules, destination });
+            let dead_letters = self.destination(&function.name, rules.dead_letter_queue.as_ref())?;
+            let target = Target { arn: function.arn.clone(), rules, destination, dead_letters };
+            targets.insert(function.name.clone(), target);
         }
         let Context { invoke, clock, state, seed, .. } = self.context.clone();
         let seed = seed_for(seed, "asynchronous");
@@ -151,9 +153,9 @@ impl Starter<'_> {
     fn schedule(&self, schedule: &Schedule, asynchronous: &Arc<Asynchronous>) -> Result<Runner, SourceError> {
         let id = &schedule.name;
         let expression = Expression::parse(&schedule.expression, &schedule.time_zone)
-            .map_err(|error| SourceError::Expression { id: id.clone(), error })?;
-        let url = schedule.dead_letter_queue.as_ref().map(|arn| self.url_of(id, arn)).transpose()?;
-        let dead_letters = url.map(|url| DeadLetters { queues: self.context.queues.clone(), url });
+            .map_err(|error| SourceError::Expression { id: id.clone(), error })?
+            .within(schedule.start, schedule.end);
+        let dead_letters = self.destination(id, schedule.dead_letter_queue.as_ref())?;
         let target = self.function(id, &schedule.function)?.arn.clone();
         let host = Host {
             asynchronous: asynchronous.clone(),

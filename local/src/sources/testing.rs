@@ -11,7 +11,7 @@ use crate::state::State;
 use bytes::Bytes;
 use emulator::Clock;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,12 +24,58 @@ pub(super) struct Scripted {
     script: Mutex<Script>,
     pub(super) events: Mutex<Vec<Value>>,
     pub(super) most_at_once: Mutex<(usize, usize)>,
+    /// An invocation lasts until this holds.
+    until: Mutex<Box<dyn Fn() -> bool + Send + Sync>>,
+    /// Message groups in flight, and those that were so twice at the same time.
+    groups: Mutex<(Vec<String>, Vec<String>)>,
 }
 
 impl Scripted {
     pub(super) fn set(&self, script: impl Fn(&Value) -> Outcome + Send + Sync + 'static) {
         *lock(&self.script) = Box::new(script);
     }
+
+    pub(super) fn lasts_until(&self, until: impl Fn() -> bool + Send + Sync + 'static) {
+        *lock(&self.until) = Box::new(until);
+    }
+}
+
+impl Scripted {
+    pub(super) fn answering(script: impl Fn(&Value) -> Outcome + Send + Sync + 'static) -> Self {
+        Self {
+            script: Mutex::new(Box::new(script)),
+            events: Mutex::default(),
+            most_at_once: Mutex::default(),
+            until: Mutex::new(Box::new(|| true)),
+            groups: Mutex::default(),
+        }
+    }
+
+    /// Message groups of which two batches were in flight.
+    pub(super) fn overlapping_groups(&self) -> Vec<String> {
+        lock(&self.groups).1.clone()
+    }
+
+    fn enter(&self, groups: &BTreeSet<String>) {
+        let mut at_once = lock(&self.most_at_once);
+        at_once.0 += 1;
+        at_once.1 = at_once.1.max(at_once.0);
+        let (in_flight, twice) = &mut *lock(&self.groups);
+        twice.extend(groups.iter().filter(|group| in_flight.contains(group)).cloned());
+        in_flight.extend(groups.iter().cloned());
+    }
+
+    fn leave(&self, groups: &BTreeSet<String>) {
+        lock(&self.most_at_once).0 -= 1;
+        lock(&self.groups).0.retain(|group| !groups.contains(group));
+    }
+}
+
+fn groups(event: &Value) -> BTreeSet<String> {
+    let records = event["Records"].as_array().into_iter().flatten();
+    records
+        .filter_map(|record| Some(record.pointer("/attributes/MessageGroupId")?.as_str()?.to_owned()))
+        .collect()
 }
 
 impl Invoke for Scripted {
@@ -42,16 +88,16 @@ impl Invoke for Scripted {
     ) -> Pending<'a, Outcome> {
         Box::pin(async move {
             let event: Value = serde_json::from_slice(&payload).unwrap();
-            {
-                let mut at_once = lock(&self.most_at_once);
-                at_once.0 += 1;
-                at_once.1 = at_once.1.max(at_once.0);
-            }
+            let groups = groups(&event);
+            self.enter(&groups);
+            let outcome = (lock(&self.script))(&event);
             for _ in 0..8 {
                 tokio::task::yield_now().await;
             }
-            lock(&self.most_at_once).0 -= 1;
-            let outcome = (lock(&self.script))(&event);
+            while !lock(&self.until)() {
+                tokio::task::yield_now().await;
+            }
+            self.leave(&groups);
             lock(&self.events).push(event);
             outcome
         })
@@ -162,15 +208,22 @@ pub(super) struct MemoryQueue {
     pub(super) deleted: Vec<String>,
     /// Messages given back, with the delay asked for.
     pub(super) given_back: Vec<(String, u32)>,
-    pub(super) sent: Vec<(Value, BTreeMap<String, String>)>,
+    pub(super) sent: Vec<(Value, BTreeMap<String, MessageAttribute>)>,
 }
 
 impl MemoryQueues {
     pub(super) fn put(&self, queue: &str, id: &str, body: &str) {
+        self.put_in_group(queue, None, id, body);
+    }
+
+    /// Like `put`. A group is only an attribute here: it locks nothing.
+    pub(super) fn put_in_group(&self, queue: &str, group: Option<&str>, id: &str, body: &str) {
+        let group = group.map(|group| ("MessageGroupId".to_owned(), group.to_owned()));
         let message = Message {
             id: id.into(),
             receipt_handle: format!("r-{id}"),
             body: body.into(),
+            attributes: group.into_iter().collect(),
             ..Message::default()
         };
         lock(&self.queues).entry(queue.into()).or_default().visible.push_back(message);
@@ -223,7 +276,7 @@ impl QueueClient for MemoryQueues {
         &'a self,
         queue: &'a str,
         body: String,
-        attributes: BTreeMap<String, String>,
+        attributes: BTreeMap<String, MessageAttribute>,
     ) -> Pending<'a, Result<(), EndpointError>> {
         if *lock(&self.refuse_sends) {
             return Box::pin(async { Err(EndpointError::Other("refused".into())) });
@@ -297,11 +350,7 @@ impl World {
         };
         Self {
             app: App { functions: vec![function], ..App::default() },
-            function: Arc::new(Scripted {
-                script: Mutex::new(Box::new(|_| answer(&json!({})))),
-                events: Mutex::default(),
-                most_at_once: Mutex::default(),
-            }),
+            function: Arc::new(Scripted::answering(|_| answer(&json!({})))),
             stream: Arc::new(MemoryStream {
                 shards: Mutex::new(vec![MemoryShard { id: "s1".into(), ..MemoryShard::default() }]),
                 changes: changes.clone(),
@@ -326,7 +375,7 @@ impl World {
             invoke: self.function.clone(),
             streams: self.stream.clone(),
             queues: self.queues.clone(),
-            queue_urls: BTreeMap::from([queue("jobs"), queue("failures")]),
+            queue_urls: BTreeMap::from([queue("jobs"), queue("jobs.fifo"), queue("failures")]),
             stream_arns: BTreeMap::from([("T".to_owned(), "arn:stream".to_owned())]),
             clock: self.clock.clone(),
             state: self.state.clone(),
@@ -404,7 +453,11 @@ pub(super) fn schedule(expression: &str) -> app::Schedule {
         function: "F".into(),
         expression: expression.into(),
         time_zone: "UTC".into(),
-        input: Some(r#"{"at":"<aws.scheduler.scheduled-time>"}"#.into()),
+        start: None,
+        end: None,
+        input: Some(
+            r#"{"at":"<aws.scheduler.scheduled-time>","attempt":"<aws.scheduler.attempt-number>"}"#.into(),
+        ),
         enabled: true,
         maximum_retry_attempts: 0,
         maximum_event_age: Duration::from_secs(3600),

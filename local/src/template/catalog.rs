@@ -152,16 +152,8 @@ pub(super) mod without_effect {
         "VpcConfig",
     ];
     pub(crate) const EVENT_SOURCE: [&str; 2] = ["KmsKeyArn", "MetricsConfig"];
-    pub(crate) const SCHEDULE: [&str; 7] = [
-        "Description",
-        // A flexible window allows any time in it; its beginning is one.
-        "FlexibleTimeWindow",
-        "GroupName",
-        "Name",
-        "OmitName",
-        "PermissionsBoundary",
-        "RoleArn",
-    ];
+    pub(crate) const SCHEDULE: [&str; 6] =
+        ["Description", "GroupName", "Name", "OmitName", "PermissionsBoundary", "RoleArn"];
     pub(crate) const HTTP_API: [&str; 6] =
         ["AccessLogSettings", "Description", "DisableExecuteApiEndpoint", "Name", "PropagateTags", "Tags"];
     pub(crate) const ROUTE_SETTINGS: [&str; 3] =

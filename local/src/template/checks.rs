@@ -41,40 +41,37 @@ pub(super) fn targets(app: &App, problems: &Problems) {
     sources(app, problems);
     let queues: BTreeSet<&str> = app.queues.iter().map(|queue| queue.arn.as_str()).collect();
     let topics: BTreeSet<&str> = app.topics.iter().map(|topic| topic.arn.as_str()).collect();
-    let check = |place: String, arn: Option<&String>, topics_too: bool| {
-        let Some(arn) = arn.filter(|arn| !queues.contains(arn.as_str())) else {
-            return;
-        };
-        if !(topics_too && topics.contains(arn.as_str())) {
-            let kind = if topics_too { "queue or topic" } else { "queue" };
-            problems.add(place, format_args!("{arn:?} is no ARN of a {kind} of this template"));
+    // Whatever AWS itself sends to a queue, it sends to standard queues only.
+    let check = |place: String, arn: Option<&String>| {
+        let Some(arn) = arn else { return };
+        if topics.contains(arn.as_str()) {
+            let message = "topics are not supported here by the laptop cloud: name a queue";
+            problems.add(place, format_args!("{arn:?}: {message}"));
+        } else if !queues.contains(arn.as_str()) {
+            problems.add(place, format_args!("{arn:?} is no ARN of a queue of this template"));
+        } else if arn.ends_with(".fifo") {
+            problems.add(place, format_args!("{arn:?} is a FIFO queue; it must be a standard one"));
         }
     };
     for bucket in &app.buckets {
         for notification in &bucket.notifications {
-            check(format!("bucket {}, notification", bucket.name), Some(&notification.queue_arn), false);
+            check(format!("bucket {}, notification", bucket.name), Some(&notification.queue_arn));
         }
     }
     for subscription in &app.subscriptions {
-        check(
-            format!("subscription to {}, Endpoint", subscription.topic_arn),
-            Some(&subscription.endpoint),
-            false,
-        );
+        check(format!("subscription to {}, Endpoint", subscription.topic_arn), Some(&subscription.endpoint));
     }
     for function in &app.functions {
         let place = format!("function {}, EventInvokeConfig.DestinationConfig", function.name);
-        check(place, function.asynchronous.on_failure.as_ref(), true);
+        check(place, function.asynchronous.on_failure.as_ref());
+        let place = format!("function {}, DeadLetterQueue", function.name);
+        check(place, function.asynchronous.dead_letter_queue.as_ref());
     }
     for source in &app.stream_sources {
-        check(format!("event {}, DestinationConfig", source.id), source.on_failure.as_ref(), true);
+        check(format!("event {}, DestinationConfig", source.id), source.on_failure.as_ref());
     }
     for schedule in &app.schedules {
-        check(
-            format!("event {}, DeadLetterConfig", schedule.name),
-            schedule.dead_letter_queue.as_ref(),
-            false,
-        );
+        check(format!("event {}, DeadLetterConfig", schedule.name), schedule.dead_letter_queue.as_ref());
     }
     let told = app.configuration_sets.iter().flat_map(|set| &set.destinations);
     let subscribed = app.subscriptions.iter().map(|subscription| &subscription.topic_arn);

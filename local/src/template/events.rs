@@ -6,11 +6,15 @@ use super::functions::on_failure;
 use crate::app::{App, QueueSource, Schedule, StartingPosition, StreamSource, name_of};
 use crate::sources::expression::Expression;
 use crate::sources::filters::Filters;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const HTTP_HINT: &str = "use HttpApi";
 const QUEUE_HINT: &str = "let a queue stand between: an SQS event works everywhere";
+
+/// The most characters that a filter pattern may have.
+const LONGEST_PATTERN: usize = 4096;
 
 /// Event types that are not run here, and what to do instead.
 const UNSUPPORTED: [(&str, &str); 12] = [
@@ -167,6 +171,10 @@ fn filters(fields: &mut Fields<'_>) -> Vec<Value> {
     let mut patterns = Vec::new();
     for mut filter in criteria.objects("Filters") {
         if let Some(text) = filter.required_text("Pattern") {
+            if text.chars().count() > LONGEST_PATTERN {
+                let message = format_args!("it has more than {LONGEST_PATTERN} characters");
+                filter.wrong::<()>("Pattern", message);
+            }
             match serde_json::from_str(&text) {
                 Ok(pattern) => patterns.push(pattern),
                 Err(error) => {
@@ -189,9 +197,40 @@ fn schedule_v2(event: &Event<'_>, mut fields: Fields<'_>) -> Option<Schedule> {
     let time_zone = fields.text("ScheduleExpressionTimezone").unwrap_or_else(|| "UTC".to_owned());
     let input = fields.text("Input");
     let enabled = fields.choice("State", &["ENABLED", "DISABLED"]) != Some("DISABLED");
-    fields.unsupported(&[("EndDate", "schedules run without end"), ("StartDate", "schedules begin at once")]);
+    let (start, end) = (date(&mut fields, "StartDate"), date(&mut fields, "EndDate"));
+    if let (Some(start), Some(end)) = (start, end)
+        && start >= end
+    {
+        fields.wrong::<()>("EndDate", "it must be later than StartDate");
+    }
+    flexible_window(&mut fields);
     fields.without_effect(&["KmsKeyArn"]);
-    schedule(event, fields, Parts { expression: expression?, time_zone, input, enabled })
+    schedule(event, fields, Parts { expression: expression?, time_zone, start, end, input, enabled })
+}
+
+fn date(fields: &mut Fields<'_>, key: &'static str) -> Option<DateTime<Utc>> {
+    let text = fields.text(key)?;
+    match DateTime::parse_from_rfc3339(&text) {
+        Ok(date) => Some(date.to_utc()),
+        Err(_) => fields.wrong(key, format_args!("{text:?} is no date like 2030-01-31T12:00:00Z")),
+    }
+}
+
+/// A flexible window allows any time in it, and a run comes at its beginning; so it is only checked.
+fn flexible_window(fields: &mut Fields<'_>) {
+    let Some(mut window) = fields.object("FlexibleTimeWindow") else {
+        return;
+    };
+    window.require("Mode");
+    let flexible = window.choice("Mode", &["OFF", "FLEXIBLE"]) == Some("FLEXIBLE");
+    if flexible {
+        window.require("MaximumWindowInMinutes");
+    }
+    let minutes = window.count("MaximumWindowInMinutes", 1..=1440);
+    if minutes.is_some() && !flexible {
+        window.wrong::<()>("MaximumWindowInMinutes", "only a window of mode FLEXIBLE has it");
+    }
+    window.finish();
 }
 
 /// `Schedule`: a rule of EventBridge, always in UTC and with an event of its own.
@@ -201,7 +240,9 @@ fn schedule_rule(event: &Event<'_>, mut fields: Fields<'_>) -> Option<Schedule> 
     let disabled = fields.choice("State", &["ENABLED", "DISABLED"]) == Some("DISABLED");
     let enabled = fields.flag("Enabled").unwrap_or(true) && !disabled;
     let time_zone = "UTC".to_owned();
-    schedule(event, fields, Parts { expression: expression?, time_zone, input: Some(input), enabled })
+    let parts =
+        Parts { expression: expression?, time_zone, start: None, end: None, input: Some(input), enabled };
+    schedule(event, fields, parts)
 }
 
 /// The event of a scheduled rule, with the same placeholders that Scheduler replaces.
@@ -224,6 +265,8 @@ fn rule_event(event: &Event<'_>) -> String {
 struct Parts {
     expression: String,
     time_zone: String,
+    start: Option<DateTime<Utc>>,
+    end: Option<DateTime<Utc>>,
     input: Option<String>,
     enabled: bool,
 }
@@ -254,6 +297,8 @@ fn schedule(event: &Event<'_>, mut fields: Fields<'_>, parts: Parts) -> Option<S
         function: event.function.to_owned(),
         expression: parts.expression,
         time_zone: parts.time_zone,
+        start: parts.start,
+        end: parts.end,
         input: parts.input,
         enabled: parts.enabled,
         maximum_retry_attempts: attempts.unwrap_or(185),

@@ -20,12 +20,12 @@ pub(super) fn function(
     let timeout = fields.count("Timeout", 1..=900).unwrap_or(3);
     let memory_megabytes = fields.count("MemorySize", 128..=10_240).unwrap_or(128);
     let policies = policies(&mut fields);
-    let asynchronous = asynchronous(&mut fields);
+    let mut asynchronous = asynchronous(&mut fields);
+    asynchronous.dead_letter_queue = dead_letter_queue(&mut fields);
     runtime(&mut fields);
     let handler = fields.text("Handler").unwrap_or_else(|| "bootstrap".to_owned());
     let build = build(&mut fields, metadata, directory);
     fields.unsupported(&[
-        ("DeadLetterQueue", "use EventInvokeConfig with DestinationConfig.OnFailure"),
         ("DurableConfig", "functions run in one go"),
         ("FileSystemConfigs", "there are no network file systems"),
         ("FunctionUrlConfig", "use an HttpApi event"),
@@ -142,15 +142,30 @@ fn asynchronous(fields: &mut Fields<'_>) -> Asynchronous {
         maximum_retry_attempts: attempts,
         maximum_event_age: age.map_or(defaults.maximum_event_age, |age| Duration::from_secs(age.into())),
         on_failure,
+        ..defaults
+    }
+}
+
+/// `DeadLetterQueue`: where asynchronous invocations go that fail for good.
+fn dead_letter_queue(fields: &mut Fields<'_>) -> Option<String> {
+    let mut config = fields.object("DeadLetterQueue")?;
+    config.require("Type");
+    only_queues(&mut config);
+    let target = config.required_text("TargetArn");
+    config.finish();
+    target
+}
+
+fn only_queues(fields: &mut Fields<'_>) {
+    if let Some(kind) = fields.text("Type").filter(|kind| kind != "SQS") {
+        let message = "is not supported by the laptop cloud: send failures to a queue (SQS) and give its ARN";
+        fields.wrong::<()>("Type", format_args!("{kind} {message}"));
     }
 }
 
 /// The ARN of an `OnFailure` destination.
 pub(super) fn on_failure(mut fields: Fields<'_>) -> Option<String> {
-    let hint = "send failures to a queue and give its ARN as Destination";
-    if let Some(kind) = fields.text("Type").filter(|kind| kind != "SQS" && kind != "SNS") {
-        fields.wrong::<()>("Type", format_args!("{kind} is not supported by the laptop cloud: {hint}"));
-    }
+    only_queues(&mut fields);
     // SAM would make a queue of its own, which nobody could name.
     fields.require("Destination");
     let destination = fields.text("Destination");

@@ -142,6 +142,27 @@ fn functions_have_the_defaults_of_aws() {
 }
 
 #[test]
+fn a_function_says_what_becomes_of_its_failed_events() {
+    let app = load(&with_function(
+        "  Q: {Type: AWS::SQS::Queue}
+  D: {Type: AWS::SQS::Queue}",
+        "DeadLetterQueue: {Type: SQS, TargetArn: !GetAtt D.Arn}, EventInvokeConfig: {MaximumRetryAttempts: 0, \
+         MaximumEventAgeInSeconds: 60, DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt Q.Arn}}}, \
+         Events: {A: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(5 minutes), \
+         StartDate: '2030-01-01T00:00:00Z', EndDate: '2031-01-01T00:00:00+01:00', \
+         FlexibleTimeWindow: {Mode: FLEXIBLE, MaximumWindowInMinutes: 15}}}}",
+    ))
+    .unwrap();
+    let rules = &app.functions[0].asynchronous;
+    assert_eq!((rules.maximum_retry_attempts, rules.maximum_event_age), (0, Duration::from_secs(60)));
+    assert_eq!(rules.on_failure.as_deref(), Some("arn:aws:sqs:us-east-1:000000000000:test-Q"));
+    assert_eq!(rules.dead_letter_queue.as_deref(), Some("arn:aws:sqs:us-east-1:000000000000:test-D"));
+    let date = |date: Option<chrono::DateTime<chrono::Utc>>| date.unwrap().to_rfc3339();
+    assert_eq!(date(app.schedules[0].start), "2030-01-01T00:00:00+00:00");
+    assert_eq!(date(app.schedules[0].end), "2030-12-31T23:00:00+00:00");
+}
+
+#[test]
 fn every_resource_mistake_is_told() {
     let cases = [
         (
@@ -193,7 +214,21 @@ fn every_resource_mistake_is_told() {
 
 #[test]
 fn every_function_mistake_is_told() {
-    let queue = "  Q: {Type: AWS::SQS::Queue}";
+    let resources = "  Q: {Type: AWS::SQS::Queue}
+  Fifo: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true}}
+  Topic: {Type: AWS::SNS::Topic}
+  T:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      KeySchema: [{AttributeName: a, KeyType: HASH}]
+      AttributeDefinitions: [{AttributeName: a, AttributeType: S}]
+      StreamSpecification: {StreamViewType: KEYS_ONLY}";
+    let stream = |more: &str| {
+        format!(
+            "Events: {{E: {{Type: DynamoDB, Properties: {{Stream: !GetAtt T.StreamArn, StartingPosition: LATEST, {more}}}}}}}"
+        )
+    };
     let sqs =
         |more: &str| format!("Events: {{E: {{Type: SQS, Properties: {{Queue: !GetAtt Q.Arn, {more}}}}}}}");
     let v2 = |more: &str| {
@@ -237,10 +272,49 @@ fn every_function_mistake_is_told() {
             "EventInvokeConfig: {MaximumRetryAttempts: 3}".to_owned(),
             "EventInvokeConfig.MaximumRetryAttempts: 3 is not within 0–2",
         ),
+        (
+            sqs(&format!("FilterCriteria: {{Filters: [{{Pattern: '{{\"a\":[\"{}\"]}}'}}]}}", "x".repeat(4090))),
+            "FilterCriteria.Filters[0].Pattern: it has more than 4096 characters",
+        ),
+        (
+            "DeadLetterQueue: {Type: SNS, TargetArn: !GetAtt Q.Arn}".to_owned(),
+            "DeadLetterQueue.Type: SNS is not supported by the laptop cloud: send failures to a queue",
+        ),
+        (
+            "EventInvokeConfig: {DestinationConfig: {OnSuccess: {Type: SQS, Destination: !GetAtt Q.Arn}}}".to_owned(),
+            "DestinationConfig.OnSuccess: not supported by the laptop cloud: only failures have a destination",
+        ),
+        (
+            "DeadLetterQueue: {Type: SQS, TargetArn: !GetAtt Fifo.Arn}".to_owned(),
+            "test-Fifo.fifo\" is a FIFO queue; it must be a standard one",
+        ),
+        (
+            "EventInvokeConfig: {DestinationConfig: {OnFailure: {Destination: !Ref Topic}}}".to_owned(),
+            "topics are not supported here by the laptop cloud: name a queue",
+        ),
+        (v2("StartDate: tomorrow"), r#"StartDate: "tomorrow" is no date like 2030-01-31T12:00:00Z"#),
+        (
+            v2("StartDate: '2030-01-02T00:00:00Z', EndDate: '2030-01-01T00:00:00Z'"),
+            "EndDate: it must be later than StartDate",
+        ),
+        (
+            v2("FlexibleTimeWindow: {Mode: FLEXIBLE}"),
+            "FlexibleTimeWindow: property MaximumWindowInMinutes is required",
+        ),
+        (
+            v2("FlexibleTimeWindow: {Mode: 'OFF', MaximumWindowInMinutes: 5}"),
+            "MaximumWindowInMinutes: only a window of mode FLEXIBLE has it",
+        ),
+        (stream("TumblingWindowInSeconds: 5"), "TumblingWindowInSeconds: not supported by the laptop cloud"),
+        (
+            stream("DestinationConfig: {OnFailure: {Type: S3, Destination: !GetAtt Q.Arn}}"),
+            "DestinationConfig.OnFailure.Type: S3 is not supported by the laptop cloud",
+        ),
+        (stream("MaximumRecordAgeInSeconds: 30"), "30 is neither -1 nor within 60–604800"),
         ("Environment: {Variables: {A: !Ref F}}".to_owned(), "circular dependency: F → F"),
     ];
     for (properties, expected) in cases {
-        let errors = load(&with_function(queue, &properties)).unwrap_err();
+        let errors = load(&with_function(resources, &properties)).unwrap_err();
         assert_eq!(errors.messages().len(), 1, "{errors}");
         assert!(errors.messages()[0].contains(expected), "{errors}");
     }

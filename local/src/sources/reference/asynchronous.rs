@@ -74,6 +74,7 @@ fn configuration() -> impl Strategy<Value = Asynchronous> {
         maximum_retry_attempts: retries,
         maximum_event_age: Duration::from_secs(age),
         on_failure: destination.then(|| FAILURES.to_owned()),
+        ..Asynchronous::default()
     })
 }
 

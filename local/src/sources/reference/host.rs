@@ -1,7 +1,7 @@
 //! One life of a host: the real sources over stand-ins that a script moves by hand.
 
 use super::super::activity::lock;
-use super::super::endpoint::{EndpointError, Message, Pending, QueueClient};
+use super::super::endpoint::{EndpointError, Message, MessageAttribute, Pending, QueueClient};
 use super::super::{Context, Hints, Invoke, Sources};
 use crate::app::App;
 use crate::lambda::{Outcome, Source};
@@ -23,7 +23,7 @@ pub(super) enum Deed {
     /// Invoked a function; the call goes on until the script ends it.
     Called { call: usize, function: String, source: Source, payload: Value },
     /// Sent a message to a queue.
-    Sent { body: Value, attributes: BTreeMap<String, String> },
+    Sent { body: Value, attributes: BTreeMap<String, MessageAttribute> },
     /// Wanted to send a message to a queue that took none.
     Refused { body: Value },
 }
@@ -135,7 +135,7 @@ impl QueueClient for Outbox {
         &'a self,
         _: &'a str,
         body: String,
-        attributes: BTreeMap<String, String>,
+        attributes: BTreeMap<String, MessageAttribute>,
     ) -> Pending<'a, Result<(), EndpointError>> {
         let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
         if *lock(&self.refuse) {
