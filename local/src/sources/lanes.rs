@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 /// What Lambda lets one synchronous invocation carry.
 pub(super) const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
 /// `{"Records":[` and `]}`.
-const ENVELOPE: usize = 14;
+pub(super) const ENVELOPE: usize = 14;
 /// Bounds on what is held in memory of one shard.
 const MOST_RECORDS: usize = 20_000;
 const MOST_BYTES: usize = 64 * 1024 * 1024;

@@ -1,7 +1,7 @@
 //! Event sources: streams, queues, asynchronous invocations and schedules, with the semantics that AWS documents.
 //!
-//! The rules are pure and stand alone: `lanes` (stream batches), `responses` (partial batch responses), `filters`, `cron`,
-//! `expression`. Around them `shard`, `queues`, `asynchronous` and `schedules` do the reading, waiting and writing, against
+//! The rules are pure and stand alone: `lanes` (stream batches), `gathered` (queue batches), `responses` (partial batch
+//! responses), `filters`, `cron`, `expression`. Around them `shard`, `queues`, `asynchronous` and `schedules` do the reading, waiting and writing, against
 //! the traits of `endpoint` and `invoke`.
 
 mod activity;
@@ -13,6 +13,7 @@ mod endpoint;
 pub(crate) mod expression;
 mod failures;
 pub(crate) mod filters;
+mod gathered;
 mod invoke;
 mod lanes;
 mod queue_event;

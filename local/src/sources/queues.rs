@@ -1,12 +1,13 @@
 //! SQS event source mappings (Lambda developer guide, "Using Lambda with Amazon SQS"): receives messages, gathers them to
-//! batches, and deletes what succeeded. What failed is left alone and reappears when its visibility timeout ends.
+//! batches (`gathered.rs`), and deletes what succeeded. What failed is left alone and reappears when its visibility timeout
+//! ends.
 
 use super::activity::{Activity, Alarm, Busy, Meter, lock};
 use super::backoff::Backoff;
 use super::endpoint::{Message, QueueClient};
 use super::filters::Filters;
+use super::gathered::{Batch, Gathered, Held};
 use super::invoke::Invoke;
-use super::lanes::PAYLOAD_LIMIT;
 use super::queue_event;
 use super::responses::{Verdict, judge};
 use crate::lambda::{Outcome, Source};
@@ -36,6 +37,7 @@ pub(super) struct Mapping {
     pub(super) function: String,
     pub(super) url: String,
     pub(super) queue_arn: String,
+    pub(super) fifo: bool,
     pub(super) batch_size: usize,
     pub(super) window: TimeDelta,
     pub(super) report: bool,
@@ -59,14 +61,6 @@ pub(super) struct Mapping {
 /// `MaximumConcurrency` of a mapping, or where AWS starts.
 pub(super) fn concurrency(maximum: Option<u32>) -> usize {
     maximum.and_then(|most| usize::try_from(most).ok()).unwrap_or(DEFAULT_CONCURRENCY).clamp(1, 1_000)
-}
-
-/// A message with its record in the event.
-#[derive(Debug)]
-struct Held {
-    id: String,
-    receipt_handle: String,
-    json: String,
 }
 
 /// What is done with the messages of a batch, by their places in it.
@@ -97,8 +91,7 @@ impl Mapping {
         let poller = Poller {
             permits: Arc::new(Semaphore::new(self.concurrency)),
             alarm,
-            held: Vec::new(),
-            since: None,
+            gathered: Gathered::new(self.batch_size, self.window),
             errors: 0,
             not_before: None,
             backoff: Backoff::of_streams(self.seed),
@@ -118,23 +111,23 @@ impl Mapping {
         self.queues.visible(&self.url).await.is_ok_and(|visible| visible == 0)
     }
 
-    async fn process(self: Arc<Self>, batch: Vec<Held>, mut backoff: Backoff) {
-        let identifiers: Vec<&str> = batch.iter().map(|held| held.id.as_str()).collect();
-        let outcome = self.invoke(&batch, &mut backoff).await;
+    async fn process(&self, batch: &mut Batch, mut backoff: Backoff) {
+        let messages = batch.messages();
+        let identifiers: Vec<&str> = messages.iter().map(|held| held.id.as_str()).collect();
+        let outcome = self.invoke(messages, &mut backoff).await;
         let verdict = judge(outcome, self.report, &identifiers);
+        let size = messages.len();
         match &verdict {
-            Verdict::Succeeded => self.meter.settled(batch.len()),
-            Verdict::Partly(failed) => self.meter.partly(batch.len() - failed.len(), batch.len()),
+            Verdict::Succeeded => self.meter.settled(size),
+            Verdict::Partly(failed) => self.meter.partly(size - failed.len(), size),
             Verdict::Failed(failure) => self.meter.failed(&failure.message),
             Verdict::Throttled => self.meter.failed("throttled"),
         }
-        let settlement = settle(batch.len(), &verdict);
+        let settlement = settle(size, &verdict);
+        batch.succeeded(&settlement.delete);
         let handles = |places: &[usize]| -> Vec<String> {
-            places
-                .iter()
-                .filter_map(|place| batch.get(*place))
-                .map(|held| held.receipt_handle.clone())
-                .collect()
+            let messages = places.iter().filter_map(|place| batch.messages().get(*place));
+            messages.map(|held| held.receipt_handle.clone()).collect()
         };
         self.delete(&handles(&settlement.delete)).await;
         self.release(&handles(&settlement.release), &mut backoff).await;
@@ -180,8 +173,12 @@ impl Mapping {
         let throttles = self.throttles.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let seconds = backoff.delay(throttles.saturating_add(1)).num_seconds().clamp(1, 30);
         let seconds = u32::try_from(seconds).unwrap_or(1);
+        self.give_back(handles, seconds).await;
+    }
+
+    /// Makes messages visible again after `seconds`. Where this fails the visibility timeout does.
+    async fn give_back(&self, handles: &[String], seconds: u32) {
         for some in handles.chunks(CALL_LIMIT) {
-            // Where this fails the visibility timeout gives them back.
             if let Err(error) = self.queues.change_visibility(&self.url, some, seconds).await {
                 self.meter.troubled(&error.to_string());
             }
@@ -211,9 +208,7 @@ struct Poller {
     mapping: Arc<Mapping>,
     alarm: Alarm,
     permits: Arc<Semaphore>,
-    /// Received, waiting for the batch to fill or the window to end.
-    held: Vec<Held>,
-    since: Option<DateTime<Utc>>,
+    gathered: Gathered,
     errors: u32,
     not_before: Option<DateTime<Utc>>,
     backoff: Backoff,
@@ -228,14 +223,15 @@ impl Poller {
             while permit.is_some() && !self.alarm.stopping() {
                 self.alarm.look();
                 let found = self.take(&mut permit).await;
-                while self.running.try_join_next().is_some() {}
-                if !found && permit.is_some() {
-                    let due = [self.due(), self.not_before].into_iter().flatten().min();
-                    self.alarm.quiet(due).await;
+                let ended = std::iter::from_fn(|| self.running.try_join_next()).count() > 0;
+                // The group of a batch that ended may be what gathered messages wait for.
+                if !found && permit.is_some() && (!ended || self.gathered.is_empty()) {
+                    self.rest().await;
                 }
             }
         }
-        self.give_back().await;
+        // Nobody will process them here.
+        self.mapping.give_back(&self.gathered.drain(), 0).await;
         while self.running.join_next().await.is_some() {}
     }
 
@@ -249,19 +245,25 @@ impl Poller {
         }
     }
 
-    /// When the window of the gathered messages ends.
-    fn due(&self) -> Option<DateTime<Utc>> {
-        self.since.map(|since| since + self.mapping.window)
+    /// Waits for a reason to look again.
+    async fn rest(&mut self) {
+        let due = [self.gathered.due(), self.not_before].into_iter().flatten().min();
+        tokio::select! {
+            () = self.alarm.quiet(due) => {}
+            Some(_) = self.running.join_next(), if !self.gathered.is_empty() => {}
+        }
     }
 
     /// Receives once, and starts a batch if one is ready; whether anything was received.
     async fn take(&mut self, permit: &mut Option<OwnedSemaphorePermit>) -> bool {
         let mapping = self.mapping.clone();
-        let room = mapping.batch_size.saturating_sub(self.held.len()).min(CALL_LIMIT);
         let waits = self.not_before.is_some_and(|not_before| not_before > mapping.clock.now());
         // Held until what was received is counted as gathered or as in flight.
         let taking = mapping.activity.taking().await;
-        let wait = if mapping.changes.is_some() || !self.held.is_empty() { 0 } else { WAIT_WITHOUT_HINTS };
+        mapping.give_back(&self.gathered.behind_failures(), 0).await;
+        let room = self.gathered.room().min(CALL_LIMIT);
+        let wait =
+            if mapping.changes.is_some() || !self.gathered.is_empty() { 0 } else { WAIT_WITHOUT_HINTS };
         let mut found = false;
         let mut unwanted = Vec::new();
         if room > 0 && !waits {
@@ -273,7 +275,7 @@ impl Poller {
                 Err(error) => self.failed_receive(&error.to_string()),
             }
         }
-        if let Some(batch) = self.form() {
+        if let Some(batch) = self.gathered.form(mapping.clock.now()) {
             self.batches += 1;
             let backoff = Backoff::new(
                 TimeDelta::milliseconds(100),
@@ -283,8 +285,9 @@ impl Poller {
             let busy = mapping.activity.begin();
             self.running.spawn(process(mapping.clone(), batch, backoff, permit.take(), busy));
         }
-        *lock(&mapping.gathered) = (self.held.len(), self.due());
-        mapping.meter.holds(self.held.len(), self.due());
+        let (gathered, due) = (self.gathered.len(), self.gathered.due());
+        *lock(&mapping.gathered) = (gathered, due);
+        mapping.meter.holds(gathered, due);
         drop(taking);
         mapping.delete(&unwanted).await;
         found
@@ -305,8 +308,9 @@ impl Poller {
                 unwanted.push(message.receipt_handle);
                 continue;
             }
-            self.since.get_or_insert_with(|| self.mapping.clock.now());
-            self.held.push(Held { id: message.id, receipt_handle: message.receipt_handle, json });
+            let group = message.attributes.get("MessageGroupId").filter(|_| self.mapping.fifo).cloned();
+            let held = Held { id: message.id, receipt_handle: message.receipt_handle, group, json };
+            self.gathered.hold(held, self.mapping.clock.now());
         }
         unwanted
     }
@@ -316,44 +320,18 @@ impl Poller {
         self.errors = self.errors.saturating_add(1);
         self.not_before = Some(self.mapping.clock.now() + self.backoff.delay(self.errors));
     }
-
-    /// A batch, when the count or the payload limit is reached or the window has ended.
-    fn form(&mut self) -> Option<Vec<Held>> {
-        let due = self.due()?;
-        let mut bytes = 14;
-        let fits = self.held.iter().take_while(|held| {
-            bytes += held.json.len() + 1;
-            bytes <= PAYLOAD_LIMIT
-        });
-        let fits = fits.count().max(1);
-        let full = self.held.len() >= self.mapping.batch_size || fits < self.held.len();
-        if !full && due > self.mapping.clock.now() {
-            return None;
-        }
-        let rest = self.held.split_off(fits.min(self.mapping.batch_size));
-        self.since = (!rest.is_empty()).then(|| self.mapping.clock.now());
-        Some(std::mem::replace(&mut self.held, rest))
-    }
-
-    /// Makes gathered messages visible again: nobody will process them here.
-    async fn give_back(&mut self) {
-        let handles: Vec<String> = self.held.drain(..).map(|held| held.receipt_handle).collect();
-        for some in handles.chunks(CALL_LIMIT) {
-            if let Err(error) = self.mapping.queues.change_visibility(&self.mapping.url, some, 0).await {
-                self.mapping.meter.troubled(&error.to_string());
-            }
-        }
-    }
 }
 
 async fn process(
     mapping: Arc<Mapping>,
-    batch: Vec<Held>,
+    mut batch: Batch,
     backoff: Backoff,
     permit: Option<OwnedSemaphorePermit>,
     busy: Busy,
 ) {
-    mapping.process(batch, backoff).await;
+    mapping.process(&mut batch, backoff).await;
+    // Its groups are open, or known to have failed, before the poller hears of the end.
+    drop(batch);
     drop((permit, busy));
 }
 

@@ -118,6 +118,77 @@ async fn a_batch_is_cut_before_six_megabytes() {
     sources.shutdown().await;
 }
 
+fn fifo_world() -> World {
+    world(|source| {
+        source.queue_name = "jobs.fifo".into();
+        source.queue_arn.push_str(".fifo");
+        source.maximum_concurrency = Some(10);
+    })
+}
+
+/// Eight messages of a group, of a megabyte each: two batches.
+fn put_eight_megabytes(world: &World) {
+    let body = "x".repeat(1024 * 1024);
+    for number in 0..8 {
+        world.queues.put_in_group("jobs.fifo", Some("g"), &format!("g{number}"), &body);
+    }
+}
+
+#[tokio::test]
+async fn of_a_message_group_one_batch_is_in_flight_even_when_six_megabytes_cut_it() {
+    let world = fifo_world();
+    put_eight_megabytes(&world);
+    world.queues.put_in_group("jobs.fifo", Some("h"), "h0", "{}");
+    // The first batch lasts until the other group's message, which was cut off with the rest of its own, has run.
+    let function = world.function.clone();
+    world.function.lasts_until(move || lock(&function.most_at_once).1 == 2);
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(world.function.overlapping_groups(), Vec::<String>::new());
+    let of_g = world.batches("/messageId").concat();
+    let of_g: Vec<&String> = of_g.iter().filter(|id| id.starts_with('g')).collect();
+    assert_eq!(of_g, ["g0", "g1", "g2", "g3", "g4", "g5", "g6", "g7"]);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_was_cut_off_a_batch_of_its_group_that_fails_goes_back_behind_it() {
+    let world = fifo_world();
+    put_eight_megabytes(&world);
+    world.function.set(|_| failed_ids(&["g2", "g3", "g4"]));
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(world.batches("/messageId"), [["g0", "g1", "g2", "g3", "g4"]]);
+    let given_back = world.queues.with("jobs.fifo", |queue| queue.given_back.clone());
+    assert_eq!(given_back, ["r-g5", "r-g6", "r-g7"].map(|handle| (handle.to_owned(), 0)));
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_message_that_comes_again_waits_for_the_batch_of_its_group() {
+    let world = fifo_world();
+    let (queues, comes_again) = (world.queues.clone(), Mutex::new(true));
+    // Its visibility timeout passes during the invocation: the queue gives it again.
+    world.function.set(move |_| {
+        if std::mem::take(&mut *lock(&comes_again)) {
+            for id in ["g0", "g1"] {
+                queues.put_in_group("jobs.fifo", Some("g"), id, "{}");
+            }
+        }
+        failed_ids(&[])
+    });
+    let queues = world.queues.clone();
+    world.function.lasts_until(move || queues.with("jobs.fifo", |queue| queue.visible.is_empty()));
+    for id in ["g0", "g1"] {
+        world.queues.put_in_group("jobs.fifo", Some("g"), id, "{}");
+    }
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(world.function.overlapping_groups(), Vec::<String>::new());
+    assert_eq!(world.batches("/messageId"), [["g0", "g1"], ["g0", "g1"]]);
+    sources.shutdown().await;
+}
+
 #[tokio::test]
 async fn stopping_gives_gathered_messages_back() {
     let world = world(|source| source.window = std::time::Duration::from_secs(300));

@@ -132,6 +132,7 @@ impl Starter<'_> {
             function: source.function.clone(),
             url: self.queue_url(id, &source.queue_name)?,
             queue_arn: source.queue_arn.clone(),
+            fifo: source.queue_name.ends_with(".fifo"),
             batch_size: usize::try_from(source.batch_size).unwrap_or(10).clamp(1, 10_000),
             window: TimeDelta::from_std(source.window).unwrap_or_default(),
             report: source.report_batch_item_failures,
