@@ -7,7 +7,7 @@ use super::failures::stream_failure;
 use super::lanes::{Batch, Condition, Lanes, Step};
 use super::record::{self, Record};
 use super::responses::{Verdict, judge};
-use super::streams::{Checkpoint, Mapping, ShardView};
+use super::streams::{Checkpoint, Mapping, ShardView, Start};
 use crate::app::StartingPosition;
 use crate::lambda::Source;
 use bytes::Bytes;
@@ -17,14 +17,15 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 /// Reads a shard until it is finished or the host stops; gives the shard's id back.
-pub(super) async fn run(mapping: Arc<Mapping>, shard: String, starting: StartingPosition) -> String {
+pub(super) async fn run(mapping: Arc<Mapping>, shard: String, start: Start) -> String {
     let backoff = Backoff::of_streams(mapping.seed_of(&shard));
     let reader = Reader {
         lanes: Lanes::new(mapping.settings.clone(), backoff.clone()),
         alarm: mapping.alarm(),
         id: shard.clone(),
         mapping,
-        starting,
+        start,
+        unwanted_before: None,
         iterator: None,
         last_read: None,
         saved: None,
@@ -55,7 +56,9 @@ enum End {
 struct Reader {
     mapping: Arc<Mapping>,
     id: String,
-    starting: StartingPosition,
+    start: Start,
+    /// Records made before this are passed over, up to the first that was not.
+    unwanted_before: Option<DateTime<Utc>>,
     lanes: Lanes,
     alarm: Alarm,
     iterator: Option<String>,
@@ -155,7 +158,11 @@ impl Reader {
             Some(iterator) => iterator,
             None => {
                 let position = self.position()?;
-                mapping.reader.iterator(&mapping.stream, &self.id, position).await?
+                self.unwanted_before = self.start.since.filter(|_| position == Position::TrimHorizon);
+                let iterator = mapping.reader.iterator(&mapping.stream, &self.id, position).await?;
+                // Should it be lost, another one at `LATEST` would be later.
+                self.start.position = StartingPosition::TrimHorizon;
+                iterator
             }
         };
         let page = mapping.reader.read(&iterator, room).await;
@@ -172,7 +179,7 @@ impl Reader {
         let checkpoint = self.mapping.checkpoint(&self.id);
         let checkpoint = checkpoint.map_err(|error| EndpointError::Other(error.to_string()))?;
         self.saved = checkpoint.as_ref().and_then(|checkpoint| checkpoint.sequence.clone());
-        Ok(self.mapping.position(checkpoint, self.starting))
+        Ok(self.mapping.position(checkpoint, self.start.position))
     }
 
     fn push(&mut self, page: Page) {
@@ -202,7 +209,8 @@ impl Reader {
             return;
         };
         self.last_read = Some(record.sequence.clone());
-        if self.mapping.filters.pass(event) {
+        self.unwanted_before = self.unwanted_before.filter(|since| record.created < *since);
+        if self.unwanted_before.is_none() && self.mapping.filters.pass(event) {
             self.lanes.push(record, now);
         } else {
             self.lanes.skip(record.sequence);
@@ -217,7 +225,7 @@ impl Reader {
             EndpointError::Trimmed => {
                 tracing::warn!(source = %self.mapping.id, shard = %self.id, "records left the stream unread");
                 self.last_read = None;
-                self.starting = StartingPosition::TrimHorizon;
+                self.start = Start { position: StartingPosition::TrimHorizon, since: None };
                 self.forget_checkpoint();
             }
             EndpointError::Other(_) => {}
@@ -274,9 +282,9 @@ impl Reader {
         self.show();
     }
 
-    /// Whether going back is to somewhere: `LATEST` without a checkpoint would go forward.
+    /// Whether going back is to somewhere: `LATEST` without a checkpoint has only the second in which it began.
     fn may_relapse(&self) -> bool {
-        let has_somewhere = self.saved.is_some() || self.starting == StartingPosition::TrimHorizon;
+        let has_somewhere = self.saved.is_some() || self.mapping.starting == StartingPosition::TrimHorizon;
         let has_moved = match &self.relapse {
             Relapse::No => true,
             Relapse::Due => false,

@@ -11,7 +11,7 @@ use super::lanes::Settings;
 use super::{Mishaps, shard};
 use crate::app::{StartingPosition, StreamSource};
 use crate::state::{State, StateError};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use emulator::Clock;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -23,6 +23,8 @@ use tokio::task::JoinSet;
 const STREAM_RETENTION: TimeDelta = TimeDelta::hours(24);
 /// The kind under which checkpoints are kept in the host's state.
 const CHECKPOINTS: &str = "stream-checkpoint";
+/// The kind under which is kept when a mapping first ran.
+const BEGINNINGS: &str = "stream-beginning";
 /// How often the shards are listed when nothing asks for it sooner.
 const SHARDS_REFRESH: TimeDelta = TimeDelta::seconds(30);
 
@@ -33,6 +35,14 @@ pub(super) struct Checkpoint {
     pub(super) sequence: Option<String>,
     /// The shard was closed and is settled to its end.
     pub(super) finished: bool,
+}
+
+/// Where a shard begins that has no checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) position: StartingPosition,
+    /// When the mapping began at `LATEST`, to the second as records tell it: older ones are not wanted.
+    pub(super) since: Option<DateTime<Utc>>,
 }
 
 /// What others may know of a running shard.
@@ -131,18 +141,14 @@ impl Mapping {
     pub(super) async fn run(self: Arc<Self>) {
         let mut readers: JoinSet<String> = JoinSet::new();
         let mut reading = HashSet::new();
-        // Shards that were there when the mapping first ran begin where its starting position says; later ones are
-        // children, which lose nothing only from their beginning.
-        let mut first = true;
+        let mut start = None;
         let mut alarm = self.alarm();
         while !alarm.stopping() {
             alarm.look();
-            match self.due_shards().await {
-                Ok(shards) => {
-                    let position = if first { self.starting } else { StartingPosition::TrimHorizon };
-                    first = false;
+            match self.due_shards(&mut start).await {
+                Ok((shards, start)) => {
                     for shard in shards.into_iter().filter(|shard| reading.insert(shard.clone())) {
-                        readers.spawn(shard::run(self.clone(), shard, position));
+                        readers.spawn(shard::run(self.clone(), shard, start));
                     }
                 }
                 Err(error) => self.meter.troubled(&error.to_string()),
@@ -160,8 +166,9 @@ impl Mapping {
         while readers.join_next().await.is_some() {}
     }
 
-    /// The shards that may be read: not finished, and their parents finished or gone.
-    async fn due_shards(&self) -> Result<Vec<String>, EndpointError> {
+    /// The shards that may be read (not finished, and their parents finished or gone), and where they begin. `known` is
+    /// where the next ones will.
+    async fn due_shards(&self, known: &mut Option<Start>) -> Result<(Vec<String>, Start), EndpointError> {
         let all = self.reader.shards(&self.stream).await?;
         let mut finished = HashSet::new();
         for shard in &all {
@@ -171,12 +178,31 @@ impl Mapping {
                 finished.insert(shard.id.as_str());
             }
         }
+        let start = match *known {
+            Some(start) => start,
+            None => self.beginning().map_err(|error| EndpointError::Other(error.to_string()))?,
+        };
+        // Shards that come later are children, which lose nothing only from their own beginning.
+        *known = Some(Start { position: StartingPosition::TrimHorizon, ..start });
         let due = readable(&all, &finished);
         let mut views = lock(&self.shards);
         for shard in &due {
             views.entry(shard.clone()).or_default();
         }
-        Ok(due)
+        Ok((due, start))
+    }
+
+    /// Where the mapping begins: at its starting position when it runs for the first time. `LATEST` means the moment of
+    /// that first run for ever, or a restart before the first checkpoint would lose what was written meanwhile.
+    fn beginning(&self) -> Result<Start, StateError> {
+        let key = format!("{} {}", self.id, self.stream);
+        let known: Option<DateTime<Utc>> = self.state.get(BEGINNINGS, &key)?;
+        let began = known.unwrap_or_else(|| self.clock.now().trunc_subsecs(0));
+        if known.is_none() {
+            self.state.put(BEGINNINGS, &key, &began)?;
+        }
+        let position = if known.is_some() { StartingPosition::TrimHorizon } else { self.starting };
+        Ok(Start { position, since: (self.starting == StartingPosition::Latest).then_some(began) })
     }
 
     /// Whether everything in the stream is settled or waits for a later time. Call while takers are held off.

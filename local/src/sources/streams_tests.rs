@@ -108,6 +108,40 @@ async fn latest_begins_with_what_comes_after_the_start() {
 }
 
 #[tokio::test]
+async fn latest_is_the_moment_of_the_first_start_also_after_a_restart() {
+    let world = world(|source| source.starting_position = StartingPosition::Latest);
+    world.stream.write("s1", "a", 1, world.now());
+    world.clock.advance(TimeDelta::seconds(10));
+    let sources = world.start();
+    drain(&sources, None).await;
+    sources.shutdown().await;
+    // Nothing was checkpointed yet when these were written, and one of them to a new shard.
+    lock(&world.stream.shards).push(MemoryShard { id: "s2".into(), ..MemoryShard::default() });
+    world.stream.write("s1", "a", 2, world.now());
+    world.stream.write("s2", "b", 3, world.now());
+    let sources = world.start();
+    drain(&sources, None).await;
+    let mut delivered = world.batches(SEQUENCE).concat();
+    delivered.sort();
+    assert_eq!(delivered, ["2", "3"]);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_iterator_at_latest_that_is_lost_costs_no_record() {
+    let world = world(|source| source.starting_position = StartingPosition::Latest);
+    world.stream.write("s1", "a", 1, world.now() - 10);
+    *lock(&world.stream.expire) = true;
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert!(!*lock(&world.stream.expire), "the first iterator was refused");
+    world.stream.write("s1", "a", 2, world.now());
+    drain(&sources, None).await;
+    assert_eq!(world.batches(SEQUENCE), [["2"]]);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_child_shard_waits_for_its_parent() {
     let world = world(|_| {});
     let child = MemoryShard { id: "s0".into(), parent: Some("s1".into()), ..MemoryShard::default() };
