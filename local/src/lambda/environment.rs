@@ -16,11 +16,21 @@ pub(super) struct Environment {
     pub(super) id: u64,
     pub(super) pool: Arc<Pool>,
     pub(super) extensions: Extensions,
+    pub(super) attempt: Attempt,
     slot: Mutex<Slot>,
     /// Tells the Runtime API's `next` that there may be work.
     work: Notify,
     /// Tells the supervisor that what it watches for has changed.
     alarm: Notify,
+}
+
+/// How an environment is initialised.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    /// How long it may take to ask for its first event.
+    pub(super) limit: Duration,
+    /// Whether an invocation fails with it.
+    pub(super) last: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +105,7 @@ pub(super) struct Remains {
 }
 
 impl Environment {
-    pub(super) fn new(id: u64, pool: Arc<Pool>) -> Self {
+    pub(super) fn new(id: u64, pool: Arc<Pool>, attempt: Attempt) -> Self {
         let slot = Slot {
             phase: Phase::Starting,
             ready: false,
@@ -110,6 +120,7 @@ impl Environment {
             id,
             pool,
             extensions: Extensions::default(),
+            attempt,
             slot: Mutex::new(slot),
             work: Notify::new(),
             alarm: Notify::new(),
@@ -120,11 +131,11 @@ impl Environment {
         lock(&self.slot)
     }
 
-    /// The process runs, and must be ready by `init_deadline`.
-    pub(super) fn started(&self, pid: Option<u32>, init_deadline: Instant) {
+    /// The process runs; its initialisation began.
+    pub(super) fn started(&self, pid: Option<u32>) {
         let mut slot = self.slot();
         slot.pid = pid;
-        slot.init_deadline = Some(init_deadline);
+        slot.init_deadline = Some(Instant::now() + self.attempt.limit);
     }
 
     /// Gives it `job`. The caller has taken it from the idle ones, or is its own request for work.

@@ -109,7 +109,7 @@ struct Limits {
     queue: usize,
     /// How long each may wait.
     wait: Duration,
-    /// How long an environment may take to ask for its first event.
+    /// How long an environment may take to ask for its first event, the first time.
     init: Duration,
     /// How long an environment is kept without work.
     idle: Duration,

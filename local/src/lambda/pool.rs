@@ -1,12 +1,14 @@
 //! The environments of one function, and the queue of invocations that wait for one.
 
-use super::environment::{Environment, FirstQuestion};
+use super::environment::{Attempt, Environment, FirstQuestion};
 use super::job::{Job, Meter, lock};
 use super::logs::Log;
 use super::process::{self, End};
 use super::statistics::{EnvironmentCounts, FunctionStatus};
 use super::{FunctionError, Shared};
 use crate::app;
+use crate::sources::backoff::{Backoff, seed_for};
+use chrono::TimeDelta;
 use http::HeaderValue;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -16,8 +18,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The longest pause before another start of a function that does not come up.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Pauses before another start of a function that does not come up.
+const FIRST_PAUSE: TimeDelta = TimeDelta::milliseconds(100);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(10);
 
 /// Everything about one function that runs.
 pub(super) struct Pool {
@@ -35,7 +38,6 @@ pub(super) struct Pool {
     changed: Notify,
 }
 
-#[derive(Default)]
 struct State {
     environments: HashMap<u64, Arc<Environment>>,
     /// The one that worked last comes last, and is taken first: its caches are warm, and the others may age.
@@ -46,11 +48,26 @@ struct State {
     failures: u32,
     /// No start before this.
     pause_until: Option<Instant>,
+    backoff: Backoff,
     closed: bool,
     next_id: u64,
 }
 
 impl State {
+    fn new(backoff: Backoff) -> Self {
+        Self {
+            environments: HashMap::new(),
+            idle: Vec::new(),
+            queue: VecDeque::new(),
+            starting: 0,
+            failures: 0,
+            pause_until: None,
+            backoff,
+            closed: false,
+            next_id: 0,
+        }
+    }
+
     /// The next invocation that somebody still waits for.
     fn pop(&mut self) -> Option<Job> {
         std::iter::from_fn(|| self.queue.pop_front()).find(|job| !job.is_abandoned())
@@ -65,6 +82,8 @@ impl Pool {
         meter: Arc<Meter>,
         log: Log,
     ) -> Arc<Self> {
+        let seed = seed_for(shared.options.seed, &function.name);
+        let state = State::new(Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, seed));
         let arn = HeaderValue::from_str(&function.arn).unwrap_or(HeaderValue::from_static("unknown"));
         Arc::new(Self {
             function,
@@ -74,7 +93,7 @@ impl Pool {
             meter,
             log,
             returning: AtomicUsize::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(state),
             changed: Notify::new(),
         })
     }
@@ -153,7 +172,7 @@ impl Pool {
         let id = state.next_id;
         state.next_id += 1;
         state.starting += 1;
-        let environment = Arc::new(Environment::new(id, self.clone()));
+        let environment = Arc::new(Environment::new(id, self.clone(), self.attempt(state.failures)));
         state.environments.insert(id, environment.clone());
         let pause = state
             .pause_until
@@ -161,6 +180,15 @@ impl Pool {
             .unwrap_or_default();
         // Dropped without a runtime only at the very end of the process, when nobody invokes any more.
         tokio::spawn(process::run(environment, pause));
+    }
+
+    /// The initialisation of a new environment, after so many in a row that failed. The first one that fails costs no
+    /// invocation: Lambda initialises once more as part of the invocation, within the function's timeout.
+    fn attempt(&self, failures: u32) -> Attempt {
+        match failures {
+            0 => Attempt { limit: self.shared.limits.init, last: false },
+            _ => Attempt { limit: self.timeout(), last: true },
+        }
     }
 
     /// Takes `environment` out after its process has ended, and tells whoever waited for it.
@@ -173,8 +201,8 @@ impl Pool {
         if !remains.ready {
             state.starting = state.starting.saturating_sub(1);
             if !end.was_asked_for() {
-                self.note_failed_start(&mut state);
-                stillborn = state.pop();
+                Self::note_failed_start(&mut state);
+                stillborn = if environment.attempt.last { state.pop() } else { None };
             }
         }
         if let Some(job) = remains.untouched {
@@ -194,12 +222,10 @@ impl Pool {
     }
 
     /// Doubles the pause before the next start, with jitter, so that functions that broke together do not try together.
-    fn note_failed_start(&self, state: &mut State) {
-        let base = Duration::from_millis(100) * 2_u32.saturating_pow(state.failures.min(10));
-        let seed = self.shared.options.seed ^ state.next_id ^ ((self.function.name.len() as u64) << 32);
-        let jittered = base.min(LONGEST_PAUSE).mul_f64(0.5 + 0.5 * unit(seed));
+    fn note_failed_start(state: &mut State) {
         state.failures = state.failures.saturating_add(1);
-        state.pause_until = Some(Instant::now() + jittered);
+        let pause = state.backoff.delay(state.failures).to_std().unwrap_or_default();
+        state.pause_until = Some(Instant::now() + pause);
     }
 
     pub(super) async fn warm(self: &Arc<Self>, count: usize) {
@@ -291,12 +317,4 @@ impl Pool {
     pub(super) fn error(&self, error_type: &str, request_id: &str, what: &str) -> FunctionError {
         FunctionError::new(error_type, format!("RequestId: {request_id} Error: {what}"))
     }
-}
-
-/// A number in 0..1 that depends on `seed` alone (SplitMix64).
-fn unit(seed: u64) -> f64 {
-    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }

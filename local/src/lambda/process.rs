@@ -40,17 +40,16 @@ impl End {
 
     /// What the invocation `request_id` is told about it.
     pub(super) fn error(&self, request_id: &str, pool: &Pool) -> FunctionError {
-        let timed_out = |what: &str, after: Duration| {
-            let what = format!("{what} timed out after {:.2} seconds", after.as_secs_f64());
-            pool.error("Sandbox.Timedout", request_id, &what)
-        };
         match self {
             Self::Exited(status) => pool.error("Runtime.ExitError", request_id, &describe(*status)),
             Self::NotStarted(error) => {
                 pool.error("Runtime.InvalidEntrypoint", request_id, &error.to_string())
             }
-            Self::Stopped(Stop::TimedOut) => timed_out("Task", pool.timeout()),
-            Self::Stopped(Stop::InitTimedOut) => timed_out("Initialization", pool.shared.limits.init),
+            // The initialisation that an invocation fails with had the function's timeout.
+            Self::Stopped(Stop::TimedOut | Stop::InitTimedOut) => {
+                let what = format!("Task timed out after {:.2} seconds", pool.timeout().as_secs_f64());
+                pool.error("Sandbox.Timedout", request_id, &what)
+            }
             Self::Stopped(Stop::InitError | Stop::Asked) => {
                 pool.error("Runtime.ExitError", request_id, "Runtime exited with error: signal: killed")
             }
@@ -150,7 +149,7 @@ impl Process {
         let child = command.spawn()?;
         let reader = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
         let output = tokio::spawn(pool.log.clone().copy(reader));
-        environment.started(child.id(), Instant::now() + pool.shared.limits.init);
+        environment.started(child.id());
         Ok(Self { child, output })
     }
 

@@ -13,6 +13,10 @@ struct Fixture {
 }
 
 fn fixture(mode: &str, max_environments: usize, limits: Limits) -> Fixture {
+    patient_fixture(mode, max_environments, limits, Duration::from_secs(1))
+}
+
+fn patient_fixture(mode: &str, max_environments: usize, limits: Limits, timeout: Duration) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let mark = directory.path().join("mark").display().to_string();
     let function = app::Function {
@@ -20,7 +24,7 @@ fn fixture(mode: &str, max_environments: usize, limits: Limits) -> Fixture {
         arn: "arn:aws:lambda:us-east-1:000000000000:function:Subject".into(),
         handler: "bootstrap".into(),
         memory_megabytes: 256,
-        timeout: Duration::from_secs(1),
+        timeout,
         environment: BTreeMap::from([("MODE".into(), mode.into()), ("MARK".into(), mark)]),
         build: app::Build::Prebuilt { bootstrap: PathBuf::new() },
         asynchronous: app::Asynchronous::default(),
@@ -61,6 +65,11 @@ impl Fixture {
 
     fn status(&self) -> FunctionStatus {
         self.lambda.status().remove(0)
+    }
+
+    /// Processes started so far.
+    fn starts(&self) -> usize {
+        std::fs::read_to_string(self.directory.path().join("mark")).unwrap().lines().count()
     }
 }
 
@@ -176,7 +185,7 @@ async fn a_timeout_kills_the_environment() {
 
 #[tokio::test]
 async fn a_process_that_ends_before_it_is_ready_fails_the_invocation() {
-    let fixture = fixture("init-exit", 1, LIMITS());
+    let fixture = patient_fixture("init-exit", 1, LIMITS(), Duration::from_secs(30));
     let error = fixture.error(json!({})).await;
     assert!(error.message.ends_with("Runtime exited with error: exit status 7"), "{}", error.message);
     fixture.lambda.shutdown().await;
@@ -184,7 +193,7 @@ async fn a_process_that_ends_before_it_is_ready_fails_the_invocation() {
 
 #[tokio::test]
 async fn a_reported_init_error_is_what_the_invocation_fails_with() {
-    let fixture = fixture("init-error", 1, LIMITS());
+    let fixture = patient_fixture("init-error", 1, LIMITS(), Duration::from_secs(30));
     assert_eq!(fixture.error(json!({})).await, FunctionError::new("Config", "no table"));
     fixture.lambda.shutdown().await;
 }
@@ -194,15 +203,28 @@ async fn an_init_that_hangs_is_cut_off() {
     let fixture = fixture("init-hang", 1, Limits { init: Duration::from_millis(100), ..LIMITS() });
     let error = fixture.error(json!({})).await;
     assert_eq!(error.error_type, "Sandbox.Timedout");
-    assert!(error.message.ends_with("Initialization timed out after 0.10 seconds"), "{}", error.message);
+    assert!(error.message.ends_with("Task timed out after 1.00 seconds"), "{}", error.message);
     fixture.lambda.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_function_that_comes_up_at_last_is_used_again() {
-    let fixture = fixture("init-fails-once", 2, LIMITS());
-    assert_eq!(fixture.error(json!({})).await.error_type, "Runtime.ExitError");
-    assert_eq!(fixture.answer(json!({"n": 2})).await["echo"]["n"], 2);
+async fn the_first_initialisation_that_fails_costs_no_invocation() {
+    let fixture = patient_fixture("init-fails-once", 2, LIMITS(), Duration::from_secs(30));
+    assert_eq!(fixture.answer(json!({"n": 1})).await["echo"]["n"], 1);
+    assert_eq!((fixture.status().errors, fixture.starts()), (0, 2));
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn each_further_initialisation_that_fails_costs_one_and_the_next_waits_longer() {
+    let fixture = patient_fixture("init-exit", 4, LIMITS(), Duration::from_secs(30));
+    let started = Instant::now();
+    for number in 0..3 {
+        assert_eq!(fixture.error(json!({})).await.error_type, "Runtime.ExitError");
+        assert_eq!(fixture.starts(), number + 2);
+    }
+    // At least half of 100, 200 and 400 milliseconds.
+    assert!(started.elapsed() >= Duration::from_millis(350));
     fixture.lambda.shutdown().await;
 }
 
@@ -340,7 +362,8 @@ async fn an_unknown_function_is_an_error() {
 
 #[tokio::test]
 async fn every_invocation_ends_however_many_environments_are_killed() {
-    let fixture = fixture("", 3, LIMITS());
+    // An initialisation after a killed one has the function's timeout, and a busy machine takes its time.
+    let fixture = patient_fixture("", 3, LIMITS(), Duration::from_secs(30));
     let mut all = tokio::task::JoinSet::new();
     for n in 0..150 {
         let lambda = fixture.lambda.clone();

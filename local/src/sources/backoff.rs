@@ -4,14 +4,14 @@ use chrono::TimeDelta;
 
 /// Doubling delays between a first and a longest one, each shortened by up to half at random.
 #[derive(Clone, Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     first: TimeDelta,
     longest: TimeDelta,
     random: fastrand::Rng,
 }
 
 impl Backoff {
-    pub(super) fn new(first: TimeDelta, longest: TimeDelta, seed: u64) -> Self {
+    pub(crate) fn new(first: TimeDelta, longest: TimeDelta, seed: u64) -> Self {
         Self { first, longest, random: fastrand::Rng::with_seed(seed) }
     }
 
@@ -21,7 +21,7 @@ impl Backoff {
     }
 
     /// The delay after the `failures`-th failure in a row (the first is 1).
-    pub(super) fn delay(&mut self, failures: u32) -> TimeDelta {
+    pub(crate) fn delay(&mut self, failures: u32) -> TimeDelta {
         let doublings = failures.saturating_sub(1).min(30);
         let full = self.first.num_milliseconds().saturating_mul(1 << doublings);
         let full = full.min(self.longest.num_milliseconds()).max(1);

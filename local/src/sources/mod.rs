@@ -7,7 +7,7 @@
 mod activity;
 mod asynchronous;
 mod aws;
-mod backoff;
+pub(crate) mod backoff;
 mod cron;
 mod endpoint;
 pub(crate) mod expression;
