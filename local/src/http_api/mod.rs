@@ -159,6 +159,7 @@ pub struct Gateway {
     clock: Clock,
     cors: Option<Cors>,
     bucket: Option<Bucket>,
+    integration_timeout: Duration,
 }
 
 /// A request that was let in: which function is to answer it, and the event for it.
@@ -177,7 +178,8 @@ impl Gateway {
         let routes = Routes::new(targets(&api)?)?;
         let cors = api.cors.as_ref().map(Cors::new).transpose()?;
         let bucket = api.throttle.map(Bucket::new);
-        Ok(Self { id: api.id, routes, lambda, verifier, clock, cors, bucket })
+        let integration_timeout = INTEGRATION_TIMEOUT;
+        Ok(Self { id: api.id, routes, lambda, verifier, clock, cors, bucket, integration_timeout })
     }
 
     /// Answers one request from `peer`.
@@ -222,7 +224,7 @@ impl Gateway {
             return Err(Refusal::BodyTooLarge);
         }
         let invocation = self.lambda.invoke(&function, Bytes::from(event), Source::Http, 1);
-        match tokio::time::timeout(INTEGRATION_TIMEOUT, invocation).await {
+        match tokio::time::timeout(self.integration_timeout, invocation).await {
             Ok(Outcome::Response(body)) => response::translate(&body).ok_or(Refusal::FunctionFailed),
             Ok(Outcome::FunctionError(_)) => Err(Refusal::FunctionFailed),
             Ok(Outcome::Throttled) | Err(_) => Err(Refusal::Unavailable),
@@ -322,5 +324,7 @@ fn request_id() -> String {
     STANDARD.encode(random.as_bytes().get(5..).unwrap_or_default())
 }
 
+#[cfg(test)]
+mod environments_tests;
 #[cfg(test)]
 mod tests;

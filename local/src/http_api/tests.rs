@@ -25,12 +25,25 @@ fn api() -> HttpApi {
     }
 }
 
-struct Fixture {
-    gateway: Gateway,
+pub(super) struct Fixture {
+    pub(super) gateway: Gateway,
     token: String,
 }
 
 fn fixture(change: impl FnOnce(&mut HttpApi)) -> Fixture {
+    let options = Options {
+        clock: Clock::default(),
+        region: "us-east-1".into(),
+        max_environments: 1,
+        environment: Arc::new(|_| BTreeMap::new()),
+        log: std::env::temp_dir(),
+        seed: 0,
+    };
+    // Without functions: whatever gets as far as an invocation is answered with 500.
+    fixture_with(Lambda::new(Vec::new(), options), change)
+}
+
+pub(super) fn fixture_with(lambda: Lambda, change: impl FnOnce(&mut HttpApi)) -> Fixture {
     let clock = Clock::default();
     let identity = Arc::new(identity(clock.clone()));
     let authorizer = |scopes: &[&str]| JwtAuthorizer {
@@ -43,16 +56,6 @@ fn fixture(change: impl FnOnce(&mut HttpApi)) -> Fixture {
     api.authorizers.insert("Caller".into(), authorizer(&[]));
     api.authorizers.insert("Scoped".into(), authorizer(&["admin"]));
     change(&mut api);
-    let options = Options {
-        clock: clock.clone(),
-        region: "us-east-1".into(),
-        max_environments: 1,
-        environment: Arc::new(|_| BTreeMap::new()),
-        log: std::env::temp_dir(),
-        seed: 0,
-    };
-    // Without functions: whatever gets as far as an invocation is answered with 500.
-    let lambda = Lambda::new(Vec::new(), options);
     let token = identity.token("ada", None, "notes", &[], Duration::from_secs(60)).unwrap();
     let verifier = Verifier::new(identity, clock.clone());
     Fixture { gateway: Gateway::new(api, lambda, verifier, clock).unwrap(), token }
@@ -67,7 +70,7 @@ impl Fixture {
         self.respond(request).await.status().as_u16()
     }
 
-    async fn respond(&self, request: http::request::Builder) -> Response<Body> {
+    pub(super) async fn respond(&self, request: http::request::Builder) -> Response<Body> {
         self.gateway.handle(request.body(Body::empty()).unwrap(), peer()).await
     }
 }

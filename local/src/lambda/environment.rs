@@ -3,7 +3,7 @@
 use super::extensions::Extensions;
 use super::job::{Job, Run, lock};
 use super::pool::Pool;
-use super::{FunctionError, statistics::EnvironmentCounts};
+use super::{FunctionError, memory, statistics::EnvironmentCounts};
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -92,6 +92,7 @@ pub(super) enum Stop {
     TimedOut,
     InitTimedOut,
     InitError,
+    OutOfMemory,
 }
 
 /// What an environment leaves behind when it has ended.
@@ -273,6 +274,21 @@ impl Environment {
             }
             None => Watch::Nothing,
         }
+    }
+
+    /// Whether its process, at work, has more memory than the function may have. It gets no more work then.
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        let most = u64::from(self.pool.function.memory_megabytes) * 1024 * 1024;
+        let pid = self.slot().pid;
+        if pid.and_then(memory::used).is_none_or(|used| used <= most) {
+            return false;
+        }
+        let mut slot = self.slot();
+        let works = matches!(slot.phase, Phase::Starting | Phase::Busy);
+        if works {
+            slot.phase = Phase::Ending;
+        }
+        works
     }
 
     /// Takes everything out after the process has ended.

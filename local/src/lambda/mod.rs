@@ -4,10 +4,13 @@ mod environment;
 mod extensions;
 mod job;
 mod logs;
+mod memory;
 mod pool;
 mod process;
 mod runtime_api;
 mod statistics;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

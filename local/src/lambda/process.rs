@@ -22,6 +22,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// How long a process may take to end when it has registered an extension, as on Lambda.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How often the memory of a process is looked at while it works.
+const MEMORY_LOOK: Duration = Duration::from_millis(100);
+
 /// How an environment's life ended.
 pub(super) enum End {
     Exited(ExitStatus),
@@ -49,6 +52,9 @@ impl End {
             Self::Stopped(Stop::TimedOut | Stop::InitTimedOut) => {
                 let what = format!("Task timed out after {:.2} seconds", pool.timeout().as_secs_f64());
                 pool.error("Sandbox.Timedout", request_id, &what)
+            }
+            Self::Stopped(Stop::OutOfMemory) => {
+                pool.error("Runtime.OutOfMemory", request_id, "Runtime exited with error: signal: killed")
             }
             Self::Stopped(Stop::InitError | Stop::Asked) => {
                 pool.error("Runtime.ExitError", request_id, "Runtime exited with error: signal: killed")
@@ -172,7 +178,12 @@ impl Process {
                 Watch::Until(deadline) => tokio::select! {
                     status = self.child.wait() => break exited(status),
                     () = environment.alarmed() => {}
-                    () = sleep_until(deadline) => {}
+                    () = sleep_until(deadline.min(Instant::now() + MEMORY_LOOK)) => {
+                        if environment.is_out_of_memory() {
+                            self.kill().await;
+                            break End::Stopped(Stop::OutOfMemory);
+                        }
+                    }
                 },
             }
         };

@@ -1,5 +1,6 @@
 //! The pool against a real process that fails in every way a handler can.
 
+use super::testing::{FAILURES, Running, Subject};
 use super::*;
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -12,36 +13,19 @@ struct Fixture {
     directory: tempfile::TempDir,
 }
 
-fn fixture(mode: &str, max_environments: usize, limits: Limits) -> Fixture {
+fn fixture(mode: &'static str, max_environments: usize, limits: Limits) -> Fixture {
     patient_fixture(mode, max_environments, limits, Duration::from_secs(1))
 }
 
-fn patient_fixture(mode: &str, max_environments: usize, limits: Limits, timeout: Duration) -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
-    let mark = directory.path().join("mark").display().to_string();
-    let function = app::Function {
-        name: "Subject".into(),
-        arn: "arn:aws:lambda:us-east-1:000000000000:function:Subject".into(),
-        handler: "bootstrap".into(),
-        memory_megabytes: 256,
-        timeout,
-        environment: BTreeMap::from([("MODE".into(), mode.into()), ("MARK".into(), mark)]),
-        build: app::Build::Prebuilt { bootstrap: PathBuf::new() },
-        asynchronous: app::Asynchronous::default(),
-        policies: Vec::new(),
-    };
-    let executable = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lambda/testdata/bootstrap"));
-    // A Python that a version manager starts wants its home.
-    let home = std::env::var("HOME").unwrap_or_default();
-    let options = Options {
-        clock: emulator::Clock::default(),
-        region: "us-east-1".into(),
-        max_environments,
-        environment: Arc::new(move |_| BTreeMap::from([("HOME".into(), home.clone())])),
-        log: directory.path().join("logs"),
-        seed: 1,
-    };
-    Fixture { lambda: Lambda::with_limits(vec![(function, executable)], options, limits), directory }
+fn patient_fixture(
+    mode: &'static str,
+    max_environments: usize,
+    limits: Limits,
+    timeout: Duration,
+) -> Fixture {
+    let subject = Subject { mode, max_environments, timeout, init: limits.init, ..Subject::default() };
+    let Running { lambda, directory } = subject.run_within(limits);
+    Fixture { lambda, directory }
 }
 
 impl Fixture {
@@ -393,4 +377,33 @@ async fn every_invocation_ends_however_many_environments_are_killed() {
     // Each kill cost at most what that environment had, or the start that was for somebody.
     assert!(status.errors <= kills as u64, "{} errors, {kills} kills", status.errors);
     fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn more_memory_than_the_function_may_have_ends_the_environment() {
+    let fixture = patient_fixture("", 1, LIMITS(), Duration::from_secs(60));
+    let before = fixture.answer(json!({})).await["pid"].clone();
+    let error = fixture.error(json!({"do": "grow"})).await;
+    assert_eq!(error.error_type, "Runtime.OutOfMemory");
+    assert!(error.message.ends_with("Error: Runtime exited with error: signal: killed"), "{}", error.message);
+    assert_ne!(fixture.answer(json!({})).await["pid"], before);
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn every_failure_is_told_in_lambdas_words() {
+    for failure in FAILURES {
+        let running = failure.subject("Subject").run();
+        let outcome = running.lambda.invoke("Subject", Bytes::from_static(b"{}"), Source::Http, 1).await;
+        let told = match &outcome {
+            Outcome::FunctionError(error) => Some(error.error_type.as_str()),
+            Outcome::Response(response) => {
+                assert_eq!(response, "not json {");
+                None
+            }
+            Outcome::Throttled => panic!("throttled"),
+        };
+        assert_eq!(told, failure.error_type, "{}", failure.what);
+        running.lambda.shutdown().await;
+    }
 }

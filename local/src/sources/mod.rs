@@ -29,6 +29,8 @@ mod streams;
 #[cfg(test)]
 mod emulator_tests;
 #[cfg(test)]
+mod environments_tests;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod testing;

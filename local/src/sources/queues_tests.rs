@@ -106,6 +106,21 @@ async fn no_more_batches_run_at_once_than_allowed() {
 }
 
 #[tokio::test]
+async fn without_a_maximum_five_batches_run_at_once() {
+    let world = world(|source| (source.batch_size, source.maximum_concurrency) = (1, None));
+    for number in 0..20 {
+        world.queues.put("jobs", &number.to_string(), "{}");
+    }
+    let function = world.function.clone();
+    world.function.lasts_until(move || lock(&function.most_at_once).1 >= 5);
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(deleted(&world).len(), 20);
+    assert_eq!(lock(&world.function.most_at_once).1, 5);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_batch_is_cut_before_six_megabytes() {
     let world = world(|source| source.maximum_concurrency = Some(1));
     let body = "x".repeat(1024 * 1024);
@@ -205,7 +220,6 @@ fn failures_and_throttles_delete_nothing() {
     let failed = Verdict::Failed(Failure { error: None, message: String::new() });
     assert_eq!(settle(3, &failed), Settlement::default());
     assert_eq!(settle(2, &Verdict::Throttled).release, [0, 1]);
-    assert_eq!(concurrency(None), DEFAULT_CONCURRENCY);
 }
 
 proptest! {

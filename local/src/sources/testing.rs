@@ -370,9 +370,14 @@ impl World {
     }
 
     pub(super) fn start(&self) -> Sources {
+        self.start_with(self.function.clone())
+    }
+
+    /// With something else in place of the scripted function.
+    pub(super) fn start_with(&self, invoke: Arc<dyn Invoke>) -> Sources {
         let queue = |name: &str| (name.to_owned(), name.to_owned());
         let context = Context {
-            invoke: self.function.clone(),
+            invoke,
             streams: self.stream.clone(),
             queues: self.queues.clone(),
             queue_urls: BTreeMap::from([queue("jobs"), queue("jobs.fifo"), queue("failures")]),
@@ -412,7 +417,7 @@ pub(super) async fn drain(sources: &Sources, clock: Option<&Clock>) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("idle in time");
+    tokio::time::timeout(Duration::from_secs(120), wait).await.expect("idle in time");
 }
 
 pub(super) fn stream_source() -> StreamSource {
