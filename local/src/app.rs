@@ -22,6 +22,7 @@ pub struct App {
     pub configuration_sets: Vec<ConfigurationSet>,
     pub stream_sources: Vec<StreamSource>,
     pub queue_sources: Vec<QueueSource>,
+    pub bucket_sources: Vec<BucketSource>,
     pub schedules: Vec<Schedule>,
     /// Template outputs by name, resolved.
     pub outputs: BTreeMap<String, String>,
@@ -36,6 +37,7 @@ impl App {
             .filter_map(Queue::redrive_target)
             .chain(self.stream_sources.iter().filter_map(|source| source.on_failure.clone()))
             .chain(self.functions.iter().filter_map(|function| function.asynchronous.on_failure.clone()))
+            .chain(self.functions.iter().filter_map(|found| found.asynchronous.dead_letter_queue.clone()))
             .chain(self.schedules.iter().filter_map(|schedule| schedule.dead_letter_queue.clone()))
             .collect();
         self.queues.iter().filter(|queue| arns.contains(&queue.arn)).map(|queue| queue.name.clone()).collect()
@@ -233,6 +235,15 @@ pub struct EventDestination {
     pub name: String,
     pub event_types: Vec<String>,
     pub topic_arn: String,
+}
+
+/// Buckets that call a function themselves, without waiting for it. A queue stands between, from which the host passes
+/// their events on as asynchronous invocations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketSource {
+    pub id: String,
+    pub function: String,
+    pub queue_name: String,
 }
 
 /// A DynamoDB stream event source mapping.

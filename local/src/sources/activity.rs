@@ -132,7 +132,7 @@ impl Alarm {
 pub struct SourceStatus {
     /// `<function>.<event>` of the template.
     pub id: String,
-    /// `stream`, `queue` or `asynchronous`.
+    /// `stream`, `queue`, `bucket` or `asynchronous`.
     pub kind: &'static str,
     pub function: String,
     /// `running`, `retrying` or what the endpoint complains of.

@@ -1,4 +1,4 @@
-//! Event sources: streams, queues, asynchronous invocations and schedules, with the semantics that AWS documents.
+//! Event sources: streams, queues, buckets, asynchronous invocations and schedules, with the semantics that AWS documents.
 //!
 //! The rules are pure and stand alone: `lanes` (stream batches), `gathered` (queue batches), `responses` (partial batch
 //! responses), `filters`, `cron`, `expression`. Around them `shard`, `queues`, `asynchronous` and `schedules` do the reading, waiting and writing, against
@@ -8,6 +8,7 @@ mod activity;
 mod asynchronous;
 mod aws;
 pub(crate) mod backoff;
+mod bucket_calls;
 mod cron;
 mod endpoint;
 pub(crate) mod expression;
@@ -135,6 +136,7 @@ pub enum SourceError {
 pub struct Sources {
     streams: Vec<Arc<streams::Mapping>>,
     queues: Vec<Arc<queues::Mapping>>,
+    buckets: Vec<Arc<bucket_calls::Passing>>,
     schedules: Vec<Arc<Runner>>,
     asynchronous: Arc<Asynchronous>,
     activity: Arc<Activity>,
@@ -152,7 +154,8 @@ impl Sources {
     pub fn status(&self) -> Vec<SourceStatus> {
         let streams = self.streams.iter().map(|mapping| mapping.meter.status());
         let queues = self.queues.iter().map(|mapping| mapping.meter.status());
-        streams.chain(queues).chain([self.asynchronous.meter.status()]).collect()
+        let buckets = self.buckets.iter().map(|passing| passing.meter.status());
+        streams.chain(queues).chain(buckets).chain([self.asynchronous.meter.status()]).collect()
     }
 
     /// Whether nothing is in flight and nothing is queued that could run now. Asks every endpoint: a read of each shard gives
@@ -190,6 +193,11 @@ impl Sources {
         }
         for mapping in &self.queues {
             if !mapping.idle().await {
+                return false;
+            }
+        }
+        for passing in &self.buckets {
+            if !passing.idle().await {
                 return false;
             }
         }

@@ -7,8 +7,8 @@ use super::expression::Expression;
 use super::failures::Destination;
 use super::filters::Filters;
 use super::schedules::{Host, Runner};
-use super::{Context, SourceError, Sources, queues, streams};
-use crate::app::{App, Function, QueueSource, Schedule, StreamSource};
+use super::{Context, SourceError, Sources, bucket_calls, queues, streams};
+use crate::app::{App, BucketSource, Function, QueueSource, Schedule, StreamSource};
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU32;
@@ -32,6 +32,8 @@ pub(super) fn start(app: &App, context: &Context) -> Result<Sources, SourceError
     let streams = streams.collect::<Result<Vec<_>, _>>()?;
     let queues = app.queue_sources.iter().map(|source| starter.queue(source).map(Arc::new));
     let queues = queues.collect::<Result<Vec<_>, _>>()?;
+    let buckets = app.bucket_sources.iter().map(|found| starter.bucket(found, &asynchronous).map(Arc::new));
+    let buckets = buckets.collect::<Result<Vec<_>, _>>()?;
     let schedules = app.schedules.iter().map(|found| starter.schedule(found, &asynchronous).map(Arc::new));
     let schedules = schedules.collect::<Result<Vec<_>, _>>()?;
 
@@ -43,11 +45,23 @@ pub(super) fn start(app: &App, context: &Context) -> Result<Sources, SourceError
     for mapping in &queues {
         tasks.spawn(mapping.clone().run());
     }
+    for passing in &buckets {
+        tasks.spawn(passing.clone().run());
+    }
     for schedule in &schedules {
         tasks.spawn(schedule.clone().run(starter.stop.subscribe()));
     }
     let Starter { activity, stop, .. } = starter;
-    Ok(Sources { streams, queues, schedules, asynchronous, activity, stop, tasks: Mutex::new(tasks) })
+    Ok(Sources {
+        streams,
+        queues,
+        buckets,
+        schedules,
+        asynchronous,
+        activity,
+        stop,
+        tasks: Mutex::new(tasks),
+    })
 }
 
 impl Starter<'_> {
@@ -148,6 +162,28 @@ impl Starter<'_> {
             meter: Meter::new(id, "queue", &source.function),
             gathered: Mutex::default(),
             throttles: AtomicU32::default(),
+        })
+    }
+
+    fn bucket(
+        &self,
+        source: &BucketSource,
+        asynchronous: &Arc<Asynchronous>,
+    ) -> Result<bucket_calls::Passing, SourceError> {
+        let id = &source.id;
+        self.function(id, &source.function)?;
+        let context = self.context.clone();
+        Ok(bucket_calls::Passing {
+            function: source.function.clone(),
+            url: self.queue_url(id, &source.queue_name)?,
+            queues: context.queues,
+            asynchronous: asynchronous.clone(),
+            clock: context.clock,
+            changes: context.hints.and_then(|hints| hints.messages(&source.queue_name)),
+            stop: self.stop.subscribe(),
+            activity: self.activity.clone(),
+            meter: Meter::new(id, "bucket", &source.function),
+            seed: seed_for(context.seed, id),
         })
     }
 

@@ -2,8 +2,9 @@
 
 use super::catalog::without_effect;
 use super::fields::Fields;
+use super::notifications::{self, Call};
 use super::resources::Named;
-use crate::app::{Bucket, BucketNotification, CorsRule, Queue, Table};
+use crate::app::{Bucket, CorsRule, Queue, Table};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -213,7 +214,7 @@ fn redrive_policy(mut fields: Fields<'_>) -> Option<String> {
 }
 
 /// `AWS::S3::Bucket`.
-pub(super) fn bucket(named: Named, mut fields: Fields<'_>) -> Bucket {
+pub(super) fn bucket(named: Named, mut fields: Fields<'_>) -> (Bucket, Vec<Call>) {
     let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     if !(3..=63).contains(&named.name.len()) || !named.name.chars().all(valid) {
         let name = &named.name;
@@ -228,7 +229,9 @@ pub(super) fn bucket(named: Named, mut fields: Fields<'_>) -> Bucket {
         cors_rules = cors.objects("CorsRules").into_iter().map(cors_rule).collect();
         cors.finish();
     }
-    let notifications = fields.object("NotificationConfiguration").map(notifications).unwrap_or_default();
+    let configuration = fields.object("NotificationConfiguration");
+    let told = configuration.map(|configuration| notifications::of_bucket(&named.name, configuration));
+    let (notifications, calls) = told.unwrap_or_default();
     fields.unsupported(&[
         ("ObjectLockConfiguration", "objects are not locked"),
         ("ObjectLockEnabled", "objects are not locked"),
@@ -238,7 +241,7 @@ pub(super) fn bucket(named: Named, mut fields: Fields<'_>) -> Bucket {
     ]);
     fields.without_effect(&without_effect::BUCKET);
     fields.finish();
-    Bucket { name: named.name, cors_rules, notifications }
+    (Bucket { name: named.name, cors_rules, notifications }, calls)
 }
 
 fn cors_rule(mut fields: Fields<'_>) -> CorsRule {
@@ -254,40 +257,4 @@ fn cors_rule(mut fields: Fields<'_>) -> CorsRule {
     fields.without_effect(&["Id"]);
     fields.finish();
     rule
-}
-
-fn notifications(mut fields: Fields<'_>) -> Vec<BucketNotification> {
-    let hint = "send them to a queue (QueueConfigurations) that the function reads";
-    fields.unsupported(&[
-        ("EventBridgeConfiguration", hint),
-        ("LambdaConfigurations", hint),
-        ("TopicConfigurations", hint),
-    ]);
-    let notifications = fields.objects("QueueConfigurations").into_iter().filter_map(notification).collect();
-    fields.finish();
-    notifications
-}
-
-fn notification(mut fields: Fields<'_>) -> Option<BucketNotification> {
-    let event = fields.required_text("Event");
-    if let Some(event) = event.as_ref().filter(|event| !event.starts_with("s3:Object")) {
-        fields.wrong::<()>("Event", format_args!("{event:?} is no event that buckets tell here"));
-    }
-    let queue_arn = fields.required_text("Queue");
-    let (mut prefix, mut suffix) = (None, None);
-    if let Some(mut filter) = fields.object("Filter") {
-        if let Some(mut key) = filter.object("S3Key") {
-            for mut rule in key.objects("Rules") {
-                rule.require("Name");
-                let name = rule.choice("Name", &["prefix", "suffix"]);
-                let value = rule.required_text("Value");
-                *(if name == Some("suffix") { &mut suffix } else { &mut prefix }) = value;
-                rule.finish();
-            }
-            key.finish();
-        }
-        filter.finish();
-    }
-    fields.finish();
-    Some(BucketNotification { event: event?, queue_arn: queue_arn?, prefix, suffix })
 }

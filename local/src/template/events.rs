@@ -17,7 +17,7 @@ const QUEUE_HINT: &str = "let a queue stand between: an SQS event works everywhe
 const LONGEST_PATTERN: usize = 4096;
 
 /// Event types that are not run here, and what to do instead.
-const UNSUPPORTED: [(&str, &str); 12] = [
+const UNSUPPORTED: [(&str, &str); 11] = [
     ("AlexaSkill", "there is no Alexa"),
     ("Api", HTTP_HINT),
     ("CloudWatchEvent", QUEUE_HINT),
@@ -28,7 +28,6 @@ const UNSUPPORTED: [(&str, &str); 12] = [
     ("Kinesis", QUEUE_HINT),
     ("MQ", QUEUE_HINT),
     ("MSK", QUEUE_HINT),
-    ("S3", "send the bucket's notifications to a queue (NotificationConfiguration) that the function reads"),
     ("SNS", QUEUE_HINT),
 ];
 

@@ -12,6 +12,7 @@ mod http_api;
 mod intrinsics;
 mod mail;
 mod names;
+mod notifications;
 mod parameters;
 mod problem;
 mod resources;

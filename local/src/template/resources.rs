@@ -4,7 +4,7 @@ use super::fields::Fields;
 use super::problem::{Place, suggestion};
 use super::scope::Scope;
 use super::source::Resource;
-use super::{catalog, checks, data, events, functions, http_api, mail, secret};
+use super::{catalog, checks, data, events, functions, http_api, mail, notifications, secret};
 use crate::app::{App, EventDestination};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,10 @@ pub(super) struct Planner<'s> {
     default_authorizer: Option<String>,
     routes: Vec<http_api::PlannedRoute<'s>>,
     destinations: Vec<(Place, String, EventDestination)>,
+    /// Buckets that call functions.
+    calls: Vec<notifications::Call>,
+    /// Logical ids of buckets, by name.
+    buckets: BTreeMap<String, String>,
     /// Resource → the resources that must be there before it.
     dependencies: BTreeMap<String, BTreeSet<String>>,
 }
@@ -42,6 +46,8 @@ pub(super) fn plan<'s>(scope: &'s Scope<'s>, directory: &'s Path) -> App {
         default_authorizer: None,
         routes: Vec::new(),
         destinations: Vec::new(),
+        calls: Vec::new(),
+        buckets: BTreeMap::new(),
         dependencies: BTreeMap::new(),
     };
     for (id, resource) in &scope.template.resources {
@@ -81,7 +87,12 @@ impl<'s> Planner<'s> {
                 let url = self.scope.settings.queue_url(&named.name);
                 self.app.queues.push(data::queue(named, url, fields));
             }
-            "AWS::S3::Bucket" => self.app.buckets.push(data::bucket(named, fields)),
+            "AWS::S3::Bucket" => {
+                self.buckets.insert(named.name.clone(), id.to_owned());
+                let (bucket, calls) = data::bucket(named, fields);
+                self.app.buckets.push(bucket);
+                self.calls.extend(calls);
+            }
             "AWS::SNS::Topic" => {
                 let (topic, subscriptions) = mail::topic(named, fields);
                 self.app.topics.push(topic);
@@ -154,7 +165,10 @@ impl<'s> Planner<'s> {
                     let settings = self.scope.settings;
                     let (region, account) = (&settings.region, &settings.account);
                     let source = events::Event { function: id, name: &name, region, account };
-                    events::event(&source, kind, &event, properties, &mut self.app);
+                    match kind {
+                        "S3" => self.calls.extend(notifications::event(&source, properties)),
+                        _ => events::event(&source, kind, &event, properties, &mut self.app),
+                    }
                 }
             }
             event.finish();
@@ -176,6 +190,7 @@ impl<'s> Planner<'s> {
                 }
             }
         }
+        self.attach_calls();
         checks::circles(&self.dependencies, self.scope.problems);
         checks::targets(&self.app, self.scope.problems);
         self.outputs();
@@ -193,6 +208,17 @@ impl<'s> Planner<'s> {
             }
         }
         http_api::attach(api, self.default_authorizer.as_deref(), std::mem::take(&mut self.routes));
+    }
+
+    /// A bucket that calls a function needs it to be there.
+    fn attach_calls(&mut self) {
+        let calls = std::mem::take(&mut self.calls);
+        for call in &calls {
+            if let Some(bucket) = self.buckets.get(&call.bucket) {
+                self.dependencies.entry(bucket.clone()).or_default().insert(call.function.clone());
+            }
+        }
+        notifications::attach(&mut self.app, self.scope, calls);
     }
 
     fn outputs(&mut self) {

@@ -1,7 +1,7 @@
 //! Whole templates: the repository's own, and one for each kind of mistake.
 
 use super::testing::{load, settings};
-use crate::app::{App, Build, StartingPosition};
+use crate::app::{App, BucketNotification, BucketSource, Build, StartingPosition};
 use std::path::Path;
 use std::time::Duration;
 
@@ -163,6 +163,38 @@ fn a_function_says_what_becomes_of_its_failed_events() {
 }
 
 #[test]
+fn between_a_bucket_and_a_function_that_it_calls_stands_a_queue() {
+    let event = "Events: {E: {Type: S3, Properties: {Bucket: !Ref B, Events: ['s3:ObjectCreated:*', \
+                 's3:ObjectRemoved:*'], Filter: {S3Key: {Rules: [{Name: prefix, Value: in/}]}}}}}";
+    let app = load(&with_function("  B: {Type: AWS::S3::Bucket}", event)).unwrap();
+    let source = |source: &BucketSource| (source.function.clone(), source.queue_name.clone());
+    let queue = "test-F-notifications".to_owned();
+    assert_eq!(app.bucket_sources.iter().map(source).collect::<Vec<_>>(), [("F".to_owned(), queue.clone())]);
+    assert_eq!(app.queues.iter().map(|queue| &queue.name).collect::<Vec<_>>(), [&queue]);
+    let told = |event: &str| BucketNotification {
+        event: event.to_owned(),
+        queue_arn: app.queues[0].arn.clone(),
+        prefix: Some("in/".to_owned()),
+        suffix: None,
+    };
+    assert_eq!(app.buckets[0].notifications, [told("s3:ObjectCreated:*"), told("s3:ObjectRemoved:*")]);
+
+    let bucket = "  B:
+    Type: AWS::S3::Bucket
+    Properties:
+      NotificationConfiguration:
+        LambdaConfigurations: [{Event: 's3:ObjectCreated:Put', Function: !GetAtt F.Arn}]";
+    let same = load(&with_function(bucket, "")).unwrap();
+    assert_eq!(same.bucket_sources, app.bucket_sources);
+    assert_eq!(same.buckets[0].notifications[0].event, "s3:ObjectCreated:Put");
+
+    // As in CloudFormation: the bucket's configuration needs the function, and the function the bucket's name.
+    let circle = format!("Environment: {{Variables: {{B: !Ref B}}}}, {event}");
+    let errors = load(&with_function("  B: {Type: AWS::S3::Bucket}", &circle)).unwrap_err();
+    assert!(errors.messages()[0].contains("circular dependency: B → F → B"), "{errors}");
+}
+
+#[test]
 fn every_resource_mistake_is_told() {
     let cases = [
         (
@@ -256,8 +288,12 @@ fn every_function_mistake_is_told() {
             r#"unknown property "Events.E.Properties.RetryPolcy" — did you mean RetryPolicy?"#,
         ),
         (
-            "Events: {E: {Type: S3, Properties: {}}}".to_owned(),
-            "Events.E.Type: S3 events are not supported by the laptop cloud: send the bucket's notifications",
+            "Events: {E: {Type: S3, Properties: {Bucket: x, Events: 's3:ObjectCreated:*'}}}".to_owned(),
+            "Events.E.Properties.Bucket: \"x\" is no bucket of this template",
+        ),
+        (
+            "Events: {E: {Type: S3, Properties: {Bucket: x, Events: 's3:TestEvent'}}}".to_owned(),
+            "Events.E.Properties.Events: \"s3:TestEvent\" is no event that buckets tell here",
         ),
         ("Events: {E: {Type: Sqs}}".to_owned(), r#"Events.E.Type: unknown event type "Sqs""#),
         (
