@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 
-from . import access, alarms, api, functions, schedules, sources, storage  # noqa: F401: they register themselves
+from . import access, alarms, api, delivery, functions, schedules, sources, storage  # noqa: F401: they register themselves
 from .linters import DEPLOYED, WRITTEN
 from .mistakes import MISTAKES
 from .reading import Template, read, translate

@@ -73,6 +73,15 @@ def replace(resource, path, old, new):
     return apply
 
 
+def rename(section, old, new):
+    """Another name outside the resources."""
+
+    def apply(template):
+        template[section][new] = template[section].pop(old)
+
+    return apply
+
+
 def both(*changes):
     def apply(template):
         for one in changes:
@@ -213,6 +222,8 @@ MISTAKES = [
     ("dashboard", "a search of metrics, whose quotes make it match nothing", change("Dashboard", "DashboardBody", {"Fn::Sub": """{"widgets":[{"properties":{"metrics":[[{"expression":"SEARCH('{AWS/Lambda,FunctionName} FunctionName=\\"notes\\"', 'Sum')"}]]}}]}"""})),
     ("operations-document", "an alarm that nobody knows what to do about", copy("StreamBehind", "StreamFarBehind")),
     ("operations-document", "advice for an alarm that is no more", drop("StreamBehind")),
+    ("environments", "a value that is gone, and an environment still sets it", setting("Parameters", "Deployment/AllowedValues", ["AllAtOnce"])),
+    ("environments", "a parameter of another name, and environments still set the old one", rename("Parameters", "AlarmAddress", "AlarmsTo")),
     # Linters
     ("lint-written", "a property that does not exist", change("EmailQueue", "VisibilityTimeOut", 180)),
     ("lint-written", "a retention that CloudWatch does not have", change("AccessLogs", "RetentionInDays", 31)),
