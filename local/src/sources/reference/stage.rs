@@ -2,7 +2,7 @@
 //! when one runs, and the story of it all for whoever reads a failure.
 
 use super::super::endpoint::{QueueClient, StreamReader};
-use super::super::testing::World;
+use super::super::testing::{MemoryStream, World};
 use super::super::{Context, Sources};
 use super::host::{Deed, Deeds, Function, Host, NoHints, Outbox};
 use crate::app::App;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-pub(super) const STREAM: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/T/stream/1";
+const STREAM: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/T/stream/1";
 
 pub(super) struct Stage {
     world: World,
@@ -49,6 +49,11 @@ impl Stage {
         &self.world.state
     }
 
+    /// The stream, for whoever writes to it.
+    pub(super) fn stream(&self) -> &MemoryStream {
+        &self.world.stream
+    }
+
     /// Moves the clock, also backwards, as far as it goes.
     pub(super) fn pass(&self, time: TimeDelta) {
         self.world.clock.advance(time);
@@ -59,7 +64,7 @@ impl Stage {
         self.story.push(format!("{now} {what:?}"));
     }
 
-    /// Starts a host over the outbox and a stream without records.
+    /// Starts a host over the stream and the outbox.
     pub(super) fn start(&mut self) {
         self.start_over(self.world.stream.clone(), self.outbox.clone());
     }

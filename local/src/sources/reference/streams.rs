@@ -1,26 +1,25 @@
 //! Scripts for a stream mapping: writes, answers, crashes, restarts and time, shown to the model of `stream_model.rs`.
 
-use super::super::testing::{MemoryShard, World, stream_source};
-use super::super::{Context, activity::lock, streams::Checkpoint};
+use super::super::testing::{MemoryShard, stream_source};
+use super::super::{activity::lock, streams::Checkpoint};
 use super::answers::{Answer, answers};
-use super::host::{Deed, Deeds, Function, Host, NoHints, Outbox};
+use super::host::Deed;
+use super::stage::Stage;
 use super::stream_model::{Model, Rules};
 use super::{cases, told};
 use crate::app::StreamSource;
 use crate::lambda::Outcome;
 use chrono::{DateTime, TimeDelta};
-use emulator::Clock;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 type Checked = Result<(), TestCaseError>;
 
 const KEYS: [char; 5] = ['a', 'b', 'c', 'd', 'e'];
-const STREAM: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/T/stream/1";
 const MOST_LANES: usize = 4;
 
 /// One thing that happens.
@@ -108,63 +107,31 @@ fn rules(source: &StreamSource) -> Rules {
 
 /// A mapping, everything around it, and the model that watches.
 struct Case {
-    world: World,
-    deeds: Arc<Deeds>,
-    function: Arc<Function>,
-    outbox: Arc<Outbox>,
+    stage: Stage,
+    reports: bool,
     refusing: bool,
     shards: Vec<String>,
-    host: Option<Host>,
     /// Sequence numbers of the records of each running invocation.
     running: BTreeMap<usize, Vec<String>>,
     written: u64,
     model: Model,
-    /// All that happened, for whoever reads a failure.
-    story: Vec<String>,
 }
 
 impl Case {
     fn new(source: &StreamSource, lanes: BTreeMap<char, usize>) -> Self {
-        let mut world = World::new();
-        world.clock = Clock::standing_at(DateTime::from_timestamp(1_800_000_000, 0).expect("a moment"));
-        world.app.stream_sources.push(source.clone());
-        let deeds = Arc::new(Deeds::default());
         Self {
-            function: Function::new(deeds.clone()),
-            outbox: Outbox::new(deeds.clone()),
-            deeds,
+            stage: Stage::new(|app| app.stream_sources.push(source.clone())),
+            reports: source.report_batch_item_failures,
             refusing: false,
             shards: vec!["s1".to_owned()],
-            host: None,
             running: BTreeMap::new(),
             written: 0,
             model: Model::new(rules(source), lanes),
-            story: Vec::new(),
-            world,
         }
-    }
-
-    fn start(&mut self) {
-        if self.host.is_some() {
-            return;
-        }
-        let context = Context {
-            invoke: self.function.clone(),
-            streams: self.world.stream.clone(),
-            queues: self.outbox.clone(),
-            queue_urls: BTreeMap::from([("failures".to_owned(), "failures".to_owned())]),
-            stream_arns: BTreeMap::from([("T".to_owned(), STREAM.to_owned())]),
-            clock: self.world.clock.clone(),
-            state: self.world.state.clone(),
-            hints: Some(Arc::new(NoHints(self.world.stream.changes.clone()))),
-            mishaps: None,
-            seed: 1,
-        };
-        self.host = Some(Host::start(&self.world.app, context));
     }
 
     fn checkpoints(&self) -> Vec<Option<String>> {
-        let kept: Vec<(String, Checkpoint)> = self.world.state.list("stream-checkpoint").expect("a state");
+        let kept: Vec<(String, Checkpoint)> = self.stage.state().list("stream-checkpoint").expect("a state");
         let of = |shard: &String| {
             let found = kept.iter().find(|(key, _)| key.rsplit(' ').next() == Some(shard));
             found.and_then(|(_, checkpoint)| checkpoint.sequence.clone())
@@ -173,18 +140,19 @@ impl Case {
     }
 
     fn act(&mut self, action: &Action) -> Checked {
-        self.story.push(format!("{} {action:?}", self.world.clock.now()));
+        self.stage.note(action);
         match action {
             Action::Write(keys) => keys.iter().for_each(|key| self.write(*key)),
             Action::Answer(which, answer) => self.answer(*which, answer),
-            Action::Wait(time) => self.world.clock.advance(*time),
+            Action::Wait(time) => self.stage.pass(*time),
             Action::Crash(unnoticed) => return self.crash(unnoticed.as_ref()),
             Action::Stop(answer) => return self.stop(answer),
-            Action::Start => self.start(),
+            Action::Start if self.stage.runs() => {}
+            Action::Start => self.stage.start(),
             Action::Refuse(refuse) => {
                 self.refusing = *refuse;
-                self.outbox.refuse(*refuse);
-                self.model.refuses(self.world.clock.now());
+                self.stage.outbox.refuse(*refuse);
+                self.model.refuses(self.stage.now());
             }
             Action::Expire => self.expire(),
             Action::Split => self.split(),
@@ -194,24 +162,23 @@ impl Case {
 
     fn write(&mut self, key: char) {
         self.written += 1;
-        let now = self.world.clock.now();
+        let now = self.stage.now();
         let created = now.timestamp();
         let shard = self.shards.last().expect("a shard");
-        self.world.stream.write(shard, &key.to_string(), self.written, created);
+        self.stage.stream().write(shard, &key.to_string(), self.written, created);
         self.model.wrote(key, DateTime::from_timestamp(created, 0).expect("a moment"));
     }
 
     fn expire(&mut self) {
-        let Some(host) = &self.host else { return };
-        *lock(&self.world.stream.expire) = true;
+        *lock(&self.stage.stream().expire) = true;
         // One look to notice, the next one has a new iterator.
-        host.settle();
-        *lock(&self.world.stream.expire) = false;
+        self.stage.settle();
+        *lock(&self.stage.stream().expire) = false;
     }
 
     fn split(&mut self) {
         let child = format!("s{}", self.shards.len() + 1);
-        let mut shards = lock(&self.world.stream.shards);
+        let mut shards = lock(&self.stage.stream().shards);
         let parent = shards.last_mut().expect("a shard");
         parent.closed = true;
         let parent = Some(parent.id.clone());
@@ -227,33 +194,30 @@ impl Case {
         }
         let call = *self.running.keys().nth(which % self.running.len()).expect("a running call");
         let (outcome, answered) = self.judge(call, answer);
-        self.function.end(call, outcome);
-        self.model.answered(call, &answered, self.world.clock.now());
+        self.stage.function.end(call, outcome);
+        self.model.answered(call, &answered, self.stage.now());
     }
 
     fn judge(&mut self, call: usize, answer: &Answer) -> (Outcome, super::answers::Meaning) {
         let records = self.running.remove(&call).expect("a running call");
         let records: Vec<&str> = records.iter().map(String::as_str).collect();
-        answer.to(&records, self.world.app.stream_sources[0].report_batch_item_failures)
+        answer.to(&records, self.reports)
     }
 
     fn crash(&mut self, unnoticed: Option<&(usize, Answer)>) -> Checked {
-        let Some(host) = self.host.take() else {
+        if !self.stage.runs() {
             return Ok(());
-        };
+        }
         if let Some((which, answer)) = unnoticed {
             self.answer(*which, answer);
         }
-        drop(host);
-        self.function.forget();
+        self.stage.kill();
         self.running.clear();
         self.model.crashed(&self.checkpoints())
     }
 
     fn stop(&mut self, answer: &Answer) -> Checked {
-        let Some(host) = self.host.take() else {
-            return Ok(());
-        };
+        let Some(host) = self.stage.leave() else { return Ok(()) };
         host.stop(|| {
             while !self.running.is_empty() {
                 self.answer(0, answer);
@@ -266,16 +230,17 @@ impl Case {
 
     /// Lets the host do what it can and shows it to the model.
     fn look(&mut self) -> Checked {
-        let Some(host) = &self.host else { return Ok(()) };
-        host.settle();
+        if !self.stage.runs() {
+            return Ok(());
+        }
+        self.stage.settle();
         self.watch()?;
-        self.model.quiet(&self.checkpoints(), self.refusing, self.world.clock.now())
+        self.model.quiet(&self.checkpoints(), self.refusing, self.stage.now())
     }
 
     fn watch(&mut self) -> Checked {
-        let now = self.world.clock.now();
-        for deed in self.deeds.take() {
-            self.story.push(format!("  {}", deed.short()));
+        let now = self.stage.now();
+        for deed in self.stage.look() {
             match deed {
                 Deed::Called { call, payload, .. } => {
                     let records = sequences(&payload);
@@ -292,7 +257,7 @@ impl Case {
 
     /// From here on all goes well: in the end every record is settled.
     fn finish(&mut self) -> Checked {
-        self.start();
+        self.act(&Action::Start)?;
         self.act(&Action::Refuse(false))?;
         for _ in 0..400 {
             if self.model.all_settled() {
@@ -327,10 +292,10 @@ fn find_lanes(factor: u32) -> BTreeMap<char, usize> {
     let source = StreamSource { parallelization_factor: factor, ..stream_source() };
     let mut case = Case::new(&source, KEYS.map(|key| (key, 0)).into());
     KEYS.into_iter().for_each(|key| case.write(key));
-    case.start();
-    case.host.as_ref().expect("a host").settle();
+    case.stage.start();
+    case.stage.settle();
     let mut found = BTreeMap::new();
-    for (lane, deed) in case.deeds.take().iter().enumerate() {
+    for (lane, deed) in case.stage.look().iter().enumerate() {
         let Deed::Called { payload, .. } = deed else { continue };
         let keys =
             sequences(payload).into_iter().map(|number| KEYS[number.parse::<usize>().expect("ours") - 1]);
@@ -359,6 +324,6 @@ proptest! {
     ) {
         let mut case = Case::new(&source, lanes(source.parallelization_factor));
         let played = std::iter::once(&Action::Start).chain(&script).try_for_each(|action| case.act(action));
-        told(played.and_then(|()| case.finish()), &case.story)?;
+        told(played.and_then(|()| case.finish()), &case.stage.story)?;
     }
 }
