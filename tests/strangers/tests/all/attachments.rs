@@ -13,11 +13,7 @@ impl Run<'_> {
         let build = |run: &mut Self, id: &str| {
             run.request(who, "POST /notes/{id}/attachments", &[("id", id)]).json(&wanted)
         };
-        if !is_there {
-            return self.ask_a_stranger(who, build, &note_id).await;
-        }
-        let event = build(self, &note_id);
-        let answered = self.ask(who, event).await;
+        let Some(answered) = self.ask_about(who, (&note_id, is_there), build).await else { return };
         if self.people[who].notes[&note_id].is_trashed() {
             return assert_eq!(answered.status, 409);
         }
@@ -40,11 +36,7 @@ impl Run<'_> {
     pub(crate) async fn list_attachments(&mut self, who: usize, pick: Pick) {
         let (id, is_there) = self.pick_note(who, pick);
         let build = |run: &mut Self, id: &str| run.request(who, "GET /notes/{id}/attachments", &[("id", id)]);
-        if !is_there {
-            return self.ask_a_stranger(who, build, &id).await;
-        }
-        let event = build(self, &id);
-        let answered = self.ask(who, event).await;
+        let Some(answered) = self.ask_about(who, (&id, is_there), build).await else { return };
         let expected: Vec<_> = self.people[who].notes[&id].attachments.values().collect();
         assert_eq!((answered.status, answered.json()), (200, json!({ "items": expected })));
     }
@@ -52,11 +44,7 @@ impl Run<'_> {
     pub(crate) async fn read_attachment(&mut self, who: usize, pick: Pick, of: Option<Pick>) {
         let (note, id, is_there) = self.pick_attachment(who, pick, of);
         let build = |run: &mut Self, id: &str| run.on_attachment(who, "GET", &note, id);
-        if !is_there {
-            return self.ask_a_stranger(who, build, &id).await;
-        }
-        let event = build(self, &id);
-        let answered = self.ask(who, event).await;
+        let Some(answered) = self.ask_about(who, (&id, is_there), build).await else { return };
         let expected = &self.people[who].notes[&note].attachments[&id];
         assert_eq!((answered.status, &answered.json()), (200, expected));
     }
@@ -64,11 +52,8 @@ impl Run<'_> {
     pub(crate) async fn detach(&mut self, who: usize, pick: Pick, of: Option<Pick>) {
         let (note, id, is_there) = self.pick_attachment(who, pick, of);
         let build = |run: &mut Self, id: &str| run.on_attachment(who, "DELETE", &note, id);
-        if !is_there {
-            return self.ask_a_stranger(who, build, &id).await;
-        }
-        let event = build(self, &id);
-        assert_eq!(self.ask(who, event).await.status, 204);
+        let Some(answered) = self.ask_about(who, (&id, is_there), build).await else { return };
+        assert_eq!(answered.status, 204);
         let note = self.people[who].notes.get_mut(&note).unwrap();
         note.attachments.remove(&id);
         note.count_attachments();

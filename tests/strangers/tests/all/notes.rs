@@ -4,7 +4,7 @@ use crate::model::{KeyUse, Note};
 use crate::run::Run;
 use crate::step::{Draft, Patch, Pick, Tag};
 use serde_json::{Value, json};
-use shared::sample::Answered;
+use shared::sample::{Answered, HttpEvent};
 
 /// How long a key is remembered, in seconds.
 const KEY_LIFE: i64 = 24 * 3600;
@@ -63,24 +63,16 @@ impl Run<'_> {
 
     pub(crate) async fn read(&mut self, who: usize, pick: Pick, known: Option<Tag>) {
         let (id, is_there) = self.pick_note(who, pick);
-        let tag = known.map(|tag| (tag, Self::tag_of(self.people[who].notes.get(&id), tag).0));
+        let tag = known.map(|tag| (Self::tag_of(self.people[who].notes.get(&id), tag).0, tag));
         let build = |run: &mut Self, id: &str| {
-            let event = run.request(who, "GET /notes/{id}", &[("id", id)]);
-            match &tag {
-                Some((_, text)) => event.header("if-none-match", text),
-                None => event,
-            }
+            with_tag(run.request(who, "GET /notes/{id}", &[("id", id)]), "if-none-match", &tag)
         };
-        if !is_there {
-            return self.ask_a_stranger(who, build, &id).await;
-        }
-        let event = build(self, &id);
-        let answered = self.ask(who, event).await;
+        let Some(answered) = self.ask_about(who, (&id, is_there), build).await else { return };
         let note = &self.people[who].notes[&id];
         assert_eq!(answered.header("etag"), Some(note.etag().as_str()));
         match tag {
             // Comparison is weak for reading.
-            Some((Tag::Present | Tag::Star | Tag::Weak, _)) => {
+            Some((_, Tag::Present | Tag::Star | Tag::Weak)) => {
                 assert_eq!((answered.status, answered.body.len()), (304, 0))
             }
             _ => assert_eq!((answered.status, &answered.json()), (200, &note.json)),
@@ -99,16 +91,9 @@ impl Run<'_> {
         let tag = expected.map(|tag| Self::tag_of(self.people[who].notes.get(&id), tag));
         let build = |run: &mut Self, id: &str| {
             let event = run.request(who, "PATCH /notes/{id}", &[("id", id)]).json(&body);
-            match &tag {
-                Some((text, _)) => event.header("if-match", text),
-                None => event,
-            }
+            with_tag(event, "if-match", &tag)
         };
-        if !is_there {
-            return self.ask_a_stranger(who, build, &id).await;
-        }
-        let event = build(self, &id);
-        let answered = self.ask(who, event).await;
+        let Some(answered) = self.ask_about(who, (&id, is_there), build).await else { return };
         let now = self.now.to_string();
         let note = self.people[who].notes.get_mut(&id).unwrap();
         if tag.is_some_and(|(_, is_met)| !is_met) {
@@ -134,16 +119,9 @@ impl Run<'_> {
         let build = |run: &mut Self, id: &str| {
             let event = run.request(who, "DELETE /notes/{id}", &[("id", id)]);
             let event = event.query(if permanent { "permanent=true" } else { "" });
-            match &tag {
-                Some((text, _)) => event.header("if-match", text),
-                None => event,
-            }
+            with_tag(event, "if-match", &tag)
         };
-        if !is_there {
-            return self.ask_a_stranger(who, build, &id).await;
-        }
-        let event = build(self, &id);
-        let answered = self.ask(who, event).await;
+        let Some(answered) = self.ask_about(who, (&id, is_there), build).await else { return };
         if tag.is_some_and(|(_, is_met)| !is_met) {
             return assert_eq!(answered.status, 412);
         }
@@ -164,11 +142,7 @@ impl Run<'_> {
     pub(crate) async fn restore(&mut self, who: usize, pick: Pick) {
         let (id, is_there) = self.pick_note(who, pick);
         let build = |run: &mut Self, id: &str| run.request(who, "POST /notes/{id}/restore", &[("id", id)]);
-        if !is_there {
-            return self.ask_a_stranger(who, build, &id).await;
-        }
-        let event = build(self, &id);
-        let answered = self.ask(who, event).await;
+        let Some(answered) = self.ask_about(who, (&id, is_there), build).await else { return };
         let now = self.now.to_string();
         let note = self.people[who].notes.get_mut(&id).unwrap();
         if note.is_trashed() {
@@ -176,5 +150,13 @@ impl Run<'_> {
             note.json.as_object_mut().unwrap().remove("deleted_at");
         }
         assert_eq!((answered.status, &answered.json()), (200, &note.json));
+    }
+}
+
+/// The request with a tag, when one is to be said, in this header.
+fn with_tag<T>(event: HttpEvent, header: &str, tag: &Option<(String, T)>) -> HttpEvent {
+    match tag {
+        Some((text, _)) => event.header(header, text),
+        None => event,
     }
 }

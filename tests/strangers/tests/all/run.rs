@@ -102,23 +102,27 @@ impl<'a> Run<'a> {
         answered
     }
 
-    /// Asks about something that is not there or another's: both answers must be the same to the byte.
-    pub(crate) async fn ask_a_stranger(
+    /// What `who` is answered about a thing that they have. `None` of what is another's or not there: of that both answers
+    /// must be the same to the byte, which was seen.
+    pub(crate) async fn ask_about(
         &mut self,
         who: usize,
+        (id, is_there): (&str, bool),
         build: impl Fn(&mut Self, &str) -> HttpEvent,
-        id: &str,
-    ) {
-        let now = self.now;
+    ) -> Option<Answered> {
         let event = build(self, id);
-        let of_another = self.ask(who, event).await;
-        let event = build(self, &Id::new(now).to_string());
+        let answered = self.ask(who, event).await;
+        if is_there {
+            return Some(answered);
+        }
+        let event = build(self, &Id::new(self.now).to_string());
         let of_nothing = self.ask(who, event).await;
-        assert_eq!(of_another.status, 404, "{}", of_another.body);
+        assert_eq!(answered.status, 404, "{}", answered.body);
         assert_eq!(
-            (of_another.status, of_another.headers, of_another.body),
+            (answered.status, answered.headers, answered.body),
             (of_nothing.status, of_nothing.headers, of_nothing.body)
         );
+        None
     }
 
     pub(crate) fn nth_from_the_end<T: Clone>(
