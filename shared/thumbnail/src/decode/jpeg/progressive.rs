@@ -136,16 +136,9 @@ impl Coefficients {
         data: &[u8],
     ) -> Result<(), Refused> {
         let table = tables.ac(scan.members[0].ac)?;
-        let mut ended_blocks = 0;
-        self.each_block(frame, scan, tables, data, |bits, block, is_restart| {
-            if is_restart {
-                ended_blocks = 0;
-            }
-            if ended_blocks > 0 {
-                ended_blocks -= 1;
-            } else {
-                ended_blocks = block.first_bits(bits, table, scan);
-            }
+        self.each_block(frame, scan, tables, data, |bits, block, ended| match ended.checked_sub(1) {
+            Some(left) => left,
+            None => block.first_bits(bits, table, scan),
         })
     }
 
@@ -158,38 +151,35 @@ impl Coefficients {
         data: &[u8],
     ) -> Result<(), Refused> {
         let table = tables.ac(scan.members[0].ac)?;
-        let mut ended_blocks = 0;
-        self.each_block(frame, scan, tables, data, |bits, block, is_restart| {
-            if is_restart {
-                ended_blocks = 0;
-            }
-            if ended_blocks > 0 {
+        self.each_block(frame, scan, tables, data, |bits, block, ended| match ended.checked_sub(1) {
+            Some(left) => {
                 block.refine(bits, scan.first, scan, u32::MAX);
-                ended_blocks -= 1;
-            } else {
-                ended_blocks = block.refining_bits(bits, table, scan);
+                left
             }
+            None => block.refining_bits(bits, table, scan),
         })
     }
 
-    /// Goes over the blocks of a scan of one component.
+    /// Goes over the blocks of a scan of one component. `visit` is told how many blocks from this one on have no bits of
+    /// their own, and returns that of the next.
     fn each_block(
         &mut self,
         frame: &Frame,
         scan: &Scan,
         tables: &Tables,
         data: &[u8],
-        mut visit: impl FnMut(&mut Bits<'_>, &mut Block<'_>, bool),
+        mut visit: impl FnMut(&mut Bits<'_>, &mut Block<'_>, u32) -> u32,
     ) -> Result<(), Refused> {
         let mut bits = Bits::new(data);
         let units = Units::of(frame, scan);
         let side = self.scale.side();
         let kept = &mut self.components[scan.members[0].component];
+        let mut ended = 0;
         for row in 0..units.rows {
             for column in 0..units.in_row {
-                let is_restart = units.restarts_at(row, column, tables.restart_interval);
-                if is_restart {
+                if units.restarts_at(row, column, tables.restart_interval) {
                     bits.restart();
+                    ended = 0;
                 }
                 let number = row as usize * kept.blocks_in_row + column as usize;
                 let mut block = Block {
@@ -197,7 +187,7 @@ impl Coefficients {
                     values: &mut kept.values[number * side * side..(number + 1) * side * side],
                     known: &mut kept.known[number],
                 };
-                visit(&mut bits, &mut block, is_restart);
+                ended = visit(&mut bits, &mut block, ended);
             }
             bits.check()?;
         }
