@@ -71,14 +71,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Tells every poller that there may be work.
-    pub(crate) fn changed(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    #[cfg(test)]
-    pub(crate) fn for_tests(clock: Clock) -> Arc<Self> {
-        let (region, account) = ("us-east-1".to_owned(), "123456789012".to_owned());
+    fn new(clock: Clock, region: String, account: String) -> Arc<Self> {
         Arc::new(Self {
             clock,
             region,
@@ -87,6 +80,16 @@ impl Shared {
             changes: watch::Sender::new(0),
             records: watch::Sender::new(0),
         })
+    }
+
+    /// Tells every poller that there may be work.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(clock: Clock) -> Arc<Self> {
+        Self::new(clock, "us-east-1".to_owned(), "123456789012".to_owned())
     }
 
     pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
@@ -121,14 +124,7 @@ impl Emulator {
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let Options { directory, region, account, clock, credentials } = options;
         std::fs::create_dir_all(&directory)?;
-        let shared = Arc::new(Shared {
-            clock,
-            region,
-            account,
-            faults: Faults::default(),
-            changes: watch::Sender::new(0),
-            records: watch::Sender::new(0),
-        });
+        let shared = Shared::new(clock, region, account);
         let sqs = Arc::new(sqs::Sqs::open(&directory, shared.clone())?);
         let sns = Arc::new(sns::Sns::open(&directory, shared.clone(), sqs.clone())?);
         let s3 = s3::Front::open(&directory, shared.clone(), sqs.clone(), credentials.clone())?;
