@@ -1,6 +1,7 @@
 use super::super::testing::*;
 use super::*;
 use serde_json::json;
+use std::ops::RangeInclusive;
 
 const SEQUENCE: &str = "/dynamodb/SequenceNumber";
 
@@ -12,12 +13,15 @@ fn world(change: impl FnOnce(&mut StreamSource)) -> World {
     world
 }
 
+/// Writes records with these sequence numbers to the first shard, all of one key.
+fn write_all(world: &World, numbers: RangeInclusive<u64>) {
+    numbers.for_each(|number| world.stream.write("s1", "a", number, world.now()));
+}
+
 #[tokio::test]
 async fn records_reach_the_function_in_order_and_are_checkpointed() {
     let world = world(|source| source.batch_size = 2);
-    for number in 1..=5 {
-        world.stream.write("s1", "a", number, world.now());
-    }
+    write_all(&world, 1..=5);
     let sources = world.start();
     drain(&sources, None).await;
     assert_eq!(world.batches(SEQUENCE).concat(), ["1", "2", "3", "4", "5"]);
@@ -37,15 +41,11 @@ async fn records_reach_the_function_in_order_and_are_checkpointed() {
 #[tokio::test]
 async fn a_lost_checkpoint_repeats_what_followed_the_one_before_and_in_order() {
     let world = world(|source| source.batch_size = 2);
-    for number in 1..=2 {
-        world.stream.write("s1", "a", number, world.now());
-    }
+    write_all(&world, 1..=2);
     let sources = world.start();
     drain(&sources, None).await;
     *lock(&world.lost_checkpoints) = 1;
-    for number in 3..=5 {
-        world.stream.write("s1", "a", number, world.now());
-    }
+    write_all(&world, 3..=5);
     drain(&sources, None).await;
     let batches = world.batches(SEQUENCE);
     let first = batches[1].clone();
@@ -63,9 +63,7 @@ async fn a_lost_checkpoint_repeats_what_followed_the_one_before_and_in_order() {
 async fn a_checkpoint_is_lost_no_more_than_once_so_that_the_shard_goes_on() {
     let world = world(|source| source.batch_size = 1);
     *lock(&world.lost_checkpoints) = u32::MAX;
-    for number in 1..=3 {
-        world.stream.write("s1", "a", number, world.now());
-    }
+    write_all(&world, 1..=3);
     let sources = world.start();
     drain(&sources, None).await;
     assert_eq!(world.batches(SEQUENCE).concat(), ["1", "1", "2", "2", "3", "3"]);
@@ -184,9 +182,7 @@ async fn exhausted_attempts_are_told_to_the_destination_and_the_rest_goes_on() {
     world
         .function
         .set(|event| if event.to_string().contains("\"2\"") { function_error() } else { answer(&json!({})) });
-    for number in 1..=3 {
-        world.stream.write("s1", "a", number, world.now());
-    }
+    write_all(&world, 1..=3);
     let sources = world.start();
     drain(&sources, Some(&world.clock)).await;
     let sent = world.queues.with("failures", |queue| std::mem::take(&mut queue.sent));
