@@ -1,8 +1,8 @@
 //! Event sources: streams, queues, buckets, asynchronous invocations and schedules, with the semantics that AWS documents.
 //!
 //! The rules are pure and stand alone: `lanes` (stream batches), `gathered` (queue batches), `responses` (partial batch
-//! responses), `filters`, `cron`, `expression`. Around them `shard`, `queues`, `asynchronous` and `schedules` do the reading, waiting and writing, against
-//! the traits of `endpoint` and `invoke`.
+//! responses), `filters`, `cron`, `expression`. Around them `shard`, `queues`, `bucket_calls`, `asynchronous` and
+//! `schedules` do the reading, waiting and writing, against the traits of `endpoint` and `invoke`.
 
 mod activity;
 mod asynchronous;
