@@ -43,12 +43,12 @@ def host(directory):
         process.wait()
 
 
-def call(url, body=None, token=None):
+def call(url, body=None, token=None, method=None):
     headers = {"content-type": "application/json"}
     if token:
         headers["authorization"] = f"Bearer {token}"
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method)) as answer:
         return answer.read().decode()
 
 
@@ -57,16 +57,20 @@ def tokens(api):
 
 
 def prepare(api):
-    """A report for the day that the contract has as its example, and a link to unsubscribe by; returns its token."""
+    """A report for the day that the contract has as its example, a link to unsubscribe by, and two notes of the first
+    person's, one with an earlier version; returns what of these only their makers know, as environment variables."""
     call(f"{api}/_local/clock", {"set": "2026-11-22T12:00:00Z"})
-    for token in tokens(api).values():
-        call(f"{api}/notes", {"title": "Harbour trip", "notify": ["grace@example.com"]}, token)
+    trip = {"title": "Harbour trip", "notify": ["grace@example.com"]}
+    create = lambda token: json.loads(call(f"{api}/notes", trip, token))["id"]
+    first, second = tokens(api).values()
+    note, note_to_delete, _ = create(first), create(first), create(second)
+    call(f"{api}/notes/{note}", {"body": "At nine."}, first, "PATCH")
     call(f"{api}/_local/idle?timeout=60")
     mail = json.loads(call(f"{api}/_local/mail"))
     call(f"{api}/_local/clock", {"set": "2026-11-23T07:00:00Z"})
     call(f"{api}/_local/idle?timeout=60")
     link = re.search(r"/unsubscribe\?token=([\w-]+)", json.dumps(mail))
-    return link.group(1)
+    return {"UNSUBSCRIBE_TOKEN": link.group(1), "NOTE": note, "NOTE_TO_DELETE": note_to_delete}
 
 
 def write_people(api, directory):
@@ -88,7 +92,7 @@ def main(arguments):
         with host(directory) as api:
             environment = {
                 **os.environ,
-                "UNSUBSCRIBE_TOKEN": prepare(api),
+                **prepare(api),
                 "SCHEMATHESIS_HOOKS": str(HERE / "exceptions.py"),
             }
             write_people(api, directory)
