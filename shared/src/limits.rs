@@ -84,10 +84,19 @@ pub const MESSAGE_LIFE: Duration = QUEUE_RETENTION.saturating_mul(2 * (REPLAYS +
 /// record that lives out a message's life in the replays queue, of the job that then lives out its own, and of a person
 /// who at the end of that sends it round once more.
 pub const EMAIL_RECORD_LIFE: Duration = STREAM_RETENTION.saturating_add(MESSAGE_LIFE.saturating_mul(3));
-/// How long one attempt to send an e-mail may take, from the claim to SES's answer.
-pub const EMAIL_SEND_TIME: Duration = Duration::from_secs(8);
-/// How long a claim on an e-mail job holds: longer than the attempt that it is for, by more than clocks differ.
+/// How long SES may take to answer for an e-mail.
+pub const EMAIL_SEND_TIME: Duration = Duration::from_secs(6);
+/// How long the record of a sent e-mail is insisted on, one attempt after the other, and how long one of them may take:
+/// the longer DynamoDB is asked, the fewer e-mails go out twice.
+pub const EMAIL_RECORD_TIME: Duration = Duration::from_secs(10);
+pub const EMAIL_RECORD_ATTEMPT_TIME: Duration = Duration::from_secs(2);
+/// What an invocation must have left before SES is called: its end must not fall between an e-mail and its record.
+pub const EMAIL_TIME: Duration = EMAIL_SEND_TIME.saturating_add(EMAIL_RECORD_TIME);
+/// What an invocation that sends e-mails keeps for its answer.
+pub const EMAIL_ANSWER_TIME: Duration = Duration::from_secs(2);
+/// How long a claim on an e-mail job holds, and how much of that clocks may differ by: SES must have answered before.
 pub const EMAIL_CLAIM_LIFE: Duration = Duration::from_secs(10);
+pub const EMAIL_CLOCK_SKEW: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -152,12 +161,24 @@ mod tests {
     /// A second delivery of a job finds either its record or a claim that holds.
     #[test]
     fn a_claim_on_an_email_outlasts_the_attempt_and_ends_before_the_message_comes_again() {
-        assert!(EMAIL_SEND_TIME < EMAIL_CLAIM_LIFE);
+        assert!(EMAIL_SEND_TIME + EMAIL_CLOCK_SKEW < EMAIL_CLAIM_LIFE);
+        assert!(EMAIL_CLAIM_LIFE < email_visibility());
+    }
+
+    /// So that an e-mail is begun only where its record has its time as well, and that there is time for one at all.
+    #[test]
+    fn an_email_and_its_record_fit_into_the_functions_time_and_that_into_the_messages() {
+        assert!(EMAIL_RECORD_ATTEMPT_TIME * 3 < EMAIL_RECORD_TIME, "or it is insisted on in name only");
         let timeout = seconds(&function("SendEmailFunction"), "Timeout");
-        assert!(EMAIL_CLAIM_LIFE + EMAIL_SEND_TIME < timeout, "so that a claim can be waited for");
+        let after_anothers_claim = EMAIL_CLAIM_LIFE + EMAIL_TIME + EMAIL_ANSWER_TIME;
+        assert!(after_anothers_claim < timeout, "so that a claim can be waited for");
+        assert!(timeout * 6 <= email_visibility(), "as AWS has it, for what a throttled function waits");
+    }
+
+    fn email_visibility() -> Duration {
         let queues = resources("AWS::SQS::Queue");
         let (_, queue) = queues.into_iter().find(|(name, _)| name == "EmailQueue").unwrap();
-        assert!(EMAIL_CLAIM_LIFE < seconds(&queue, "VisibilityTimeout"));
+        seconds(&queue, "VisibilityTimeout")
     }
 
     /// A run that comes again, even replayed from the parking queue, finds the progress of its day.

@@ -1,6 +1,7 @@
 //! The edge to SES.
 
 use crate::failure::Failure;
+use crate::limits;
 use aws_sdk_ses::primitives::Blob;
 use aws_sdk_ses::types::RawMessage;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -19,11 +20,17 @@ impl Mailer {
         Self { client, sender, configuration_set }
     }
 
-    /// Sends `mime` to one address; returns SES's message id.
+    /// Sends `mime` to one address, within [`limits::EMAIL_SEND_TIME`]; returns SES's message id.
     ///
     /// # Errors
-    /// Permanent where SES will never take this message; passing for throttles, quotas and faults.
+    /// Permanent where SES will never take this message; passing for throttles, quotas and faults, and where no answer came
+    /// in time.
     pub async fn send(&self, to: &str, mime: Vec<u8>) -> Result<String, Failure> {
+        let answer = tokio::time::timeout(limits::EMAIL_SEND_TIME, self.try_to_send(to, mime)).await;
+        answer.unwrap_or_else(|_| Err(Failure::passing("SES did not answer in time")))
+    }
+
+    async fn try_to_send(&self, to: &str, mime: Vec<u8>) -> Result<String, Failure> {
         let message = RawMessage::builder().data(Blob::new(mime)).build().map_err(Failure::permanent)?;
         let result = self
             .client

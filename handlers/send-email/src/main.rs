@@ -9,11 +9,8 @@ mod send_email;
 mod tests;
 
 use send_email::SendEmail;
+use shared::limits;
 use shared::runtime::{self, Aws, Deadline, Error, LambdaEvent};
-use std::time::Duration;
-
-/// What the e-mail in hand needs to be recorded and answered for.
-const MARGIN: Duration = Duration::from_secs(2);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -27,7 +24,7 @@ async fn main() -> Result<(), Error> {
         api_url: runtime::variable("API_URL")?,
     };
     runtime::run(|event: LambdaEvent<_>| async move {
-        let deadline = Deadline::of(&event, MARGIN);
+        let deadline = Deadline::of(&event, limits::EMAIL_ANSWER_TIME);
         Ok(queues.consume(event.payload, async |message: &_| handler.take(message, deadline).await).await)
     })
     .await

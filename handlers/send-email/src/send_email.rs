@@ -14,9 +14,7 @@ use uuid::Uuid;
 
 /// Times that another's claim is waited for. One is enough, unless several have the job in hand.
 const WAITS: usize = 2;
-/// Times that the record of a sent e-mail is tried, and the wait after the first of them; each doubles it to the
-/// longest. About ten seconds: the longer DynamoDB is asked, the fewer e-mails go out twice.
-const SETTLE_ATTEMPTS: u32 = 9;
+/// The wait after the first attempt to record a sent e-mail; each attempt doubles it to the longest.
 const SETTLE_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_SETTLE_WAIT: Duration = Duration::from_secs(2);
 
@@ -30,14 +28,20 @@ pub(crate) struct SendEmail {
 }
 
 impl SendEmail {
-    /// Takes one job. However often it comes, one e-mail is sent for its key.
+    /// Takes one job. However often it comes, one e-mail is sent for its key. Where `deadline` leaves too little time for
+    /// that, a later delivery does it.
     pub(crate) async fn take(&self, message: &Message, deadline: Deadline) -> Result<(), Failure> {
         // Not serde's own words: they may quote the job.
         let job: EmailJob = serde_json::from_str(&message.body)
             .map_err(|_| Failure::permanent("the message is no e-mail job"))?;
+        // Asked again right before SES is called; here it saves a claim.
+        time_for_an_email(deadline)?;
         let token = Uuid::new_v4().to_string();
         match self.claim(&job.key, &token, message, deadline).await? {
-            Claim::Granted => self.take_claimed(&job, &token, message.now()).await,
+            Claim::Granted { until } => {
+                let attempt = Attempt { now: message.now(), claimed_until: until, deadline };
+                self.take_claimed(&job, &token, &attempt).await
+            }
             Claim::Settled => {
                 tracing::info!(key = job.key, "settled before");
                 Ok(())
@@ -59,7 +63,7 @@ impl SendEmail {
             let claim = self.store.claim_email(key, token, Timestamp::system(), message.now()).await?;
             let Claim::Held { until } = claim else { return Ok(claim) };
             let left = until.since(Timestamp::system()) + Duration::from_millis(1);
-            if !deadline.leaves(left + limits::EMAIL_SEND_TIME) {
+            if !deadline.leaves(left + limits::EMAIL_TIME) {
                 return Ok(claim);
             }
             tokio::time::sleep(left).await;
@@ -67,10 +71,8 @@ impl SendEmail {
         self.store.claim_email(key, token, Timestamp::system(), message.now()).await
     }
 
-    async fn take_claimed(&self, job: &EmailJob, token: &str, now: Timestamp) -> Result<(), Failure> {
-        // The claim holds for longer than this: nobody else sends meanwhile.
-        let sent = tokio::time::timeout(limits::EMAIL_SEND_TIME, self.send(job, now)).await;
-        let recorded = match sent.unwrap_or_else(|_| Err(Failure::passing("sending took too long"))) {
+    async fn take_claimed(&self, job: &EmailJob, token: &str, attempt: &Attempt) -> Result<(), Failure> {
+        let recorded = match self.send(job, attempt).await {
             Ok(recorded) => recorded,
             // Trying again cannot help, so the job is done; its record says how it ended.
             Err(Failure::Permanent(reason)) => Recorded::Refused { reason },
@@ -86,8 +88,8 @@ impl SendEmail {
 
     /// Sends, unless the address is not to be mailed. Between SES's acceptance in here and the record of it in
     /// [`Self::settle`] is the one window in which an end of this process, or an answer of SES that is lost, leads to a
-    /// second e-mail: SES takes no key.
-    async fn send(&self, job: &EmailJob, now: Timestamp) -> Result<Recorded, Failure> {
+    /// second e-mail: SES takes no key. The end of the invocation's time never falls there.
+    async fn send(&self, job: &EmailJob, attempt: &Attempt) -> Result<Recorded, Failure> {
         if self.store.suppression(&job.to).await?.is_some_and(|reason| reason.stops(&job.message)) {
             return Ok(Recorded::Suppressed);
         }
@@ -98,17 +100,20 @@ impl SendEmail {
             key: &job.key,
             from: &self.mailer.sender,
             to: &job.to,
-            date: now,
+            date: attempt.now,
             unsubscribe_url: &unsubscribe_url,
         };
-        let message_id = self.mailer.send(&job.to, envelope.message(content)?).await?;
+        let mime = envelope.message(content)?;
+        attempt.may_send()?;
+        let message_id = self.mailer.send(&job.to, mime).await?;
         Ok(Recorded::Sent { message_id })
     }
 
     async fn settle(&self, job: &EmailJob, recorded: Recorded) -> Result<(), Failure> {
         let answered = Instant::now();
         let key = job.key.as_str();
-        let result = self.insist_on_settling(key, &recorded).await;
+        let end = Deadline::after(limits::EMAIL_RECORD_TIME);
+        let result = self.insist_on_settling(key, &recorded, end).await;
         // How long the window was open in which a crash would have doubled the e-mail.
         let unrecorded_us = u64::try_from(answered.elapsed().as_micros()).unwrap_or(u64::MAX);
         match (result, &recorded) {
@@ -133,16 +138,52 @@ impl SendEmail {
         }
     }
 
-    async fn insist_on_settling(&self, key: &str, recorded: &Recorded) -> Result<(), Failure> {
+    /// Records how the e-mail ended, again and again while an attempt and the wait before it still end by `end`.
+    pub(crate) async fn insist_on_settling(
+        &self,
+        key: &str,
+        recorded: &Recorded,
+        end: Deadline,
+    ) -> Result<(), Failure> {
         let mut wait = SETTLE_WAIT;
-        for _ in 1..SETTLE_ATTEMPTS {
-            match self.store.settle_email(key, recorded).await {
-                Err(Failure::Passing(_)) => {}
+        loop {
+            let attempt = self.store.settle_email(key, recorded);
+            let result = tokio::time::timeout(limits::EMAIL_RECORD_ATTEMPT_TIME, attempt).await;
+            match result.unwrap_or_else(|_| Err(Failure::passing("DynamoDB did not answer in time"))) {
+                Err(failure)
+                    if failure.is_passing() && end.leaves(wait + limits::EMAIL_RECORD_ATTEMPT_TIME) => {}
                 result => return result,
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_SETTLE_WAIT);
         }
-        self.store.settle_email(key, recorded).await
     }
+}
+
+/// One attempt to send an e-mail, and the times that bound it.
+pub(crate) struct Attempt {
+    /// When the job was sent.
+    pub(crate) now: Timestamp,
+    pub(crate) claimed_until: Timestamp,
+    pub(crate) deadline: Deadline,
+}
+
+impl Attempt {
+    /// Whether SES will have answered while the claim still holds, so that nobody else sends meanwhile, and whether the
+    /// invocation then has time left for the record.
+    pub(crate) fn may_send(&self) -> Result<(), Failure> {
+        let claimed = self.claimed_until.since(Timestamp::system());
+        if claimed < limits::EMAIL_SEND_TIME + limits::EMAIL_CLOCK_SKEW {
+            return Err(Failure::passing("the claim ends before SES must have answered"));
+        }
+        time_for_an_email(self.deadline)
+    }
+}
+
+/// Whether an e-mail and its record still fit into the invocation.
+fn time_for_an_email(deadline: Deadline) -> Result<(), Failure> {
+    if deadline.leaves(limits::EMAIL_TIME) {
+        return Ok(());
+    }
+    Err(Failure::passing("the invocation has too little time left for an e-mail and its record"))
 }

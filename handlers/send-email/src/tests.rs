@@ -1,20 +1,19 @@
 use crate::content;
 use crate::mime;
-use crate::send_email::SendEmail;
+use crate::send_email::{Attempt, SendEmail};
 use aws_lambda_events::sqs::SqsEvent;
 use serde_json::{Value, json};
-use shared::dynamodb::Claim;
+use shared::dynamodb::{Claim, Recorded};
 use shared::email::{EmailJob, Message as Email};
 use shared::failure::Failure;
 use shared::fake::{Answer, Call, FakeAws};
+use shared::limits;
 use shared::report::OperatorReport;
 use shared::runtime::Deadline;
 use shared::signing::SigningKeys;
 use shared::sqs::Message;
 use shared::timestamp::Timestamp;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 const SAMPLE: &str = include_str!("../../../events/send-email.json");
@@ -30,7 +29,12 @@ fn handler(aws: &FakeAws) -> SendEmail {
 
 /// Gives the sample event to the handler; returns the ids of the messages that failed.
 async fn run(aws: &FakeAws) -> Vec<String> {
-    run_until(aws, Deadline::after(Duration::from_secs(20))).await
+    run_until(aws, time_for_one()).await
+}
+
+/// A deadline that leaves time for one e-mail, and none to wait for another's claim.
+fn time_for_one() -> Deadline {
+    Deadline::after(limits::EMAIL_TIME + Duration::from_secs(2))
 }
 
 async fn run_until(aws: &FakeAws, deadline: Deadline) -> Vec<String> {
@@ -139,8 +143,7 @@ async fn a_job_that_comes_twice_is_sent_once() {
 #[tokio::test]
 async fn a_job_that_is_in_hand_elsewhere_is_left_to_it() {
     let aws = ledger(Some(claimed(Duration::from_secs(10))), |_| None);
-    let too_short_to_wait = Deadline::after(Duration::from_secs(9));
-    assert_eq!(run_until(&aws, too_short_to_wait).await, ["059f36b4-87a3-44ab-83d2-661975830a7d"]);
+    assert_eq!(run_until(&aws, time_for_one()).await, ["059f36b4-87a3-44ab-83d2-661975830a7d"]);
     assert_eq!(sent(&aws), 0);
 }
 
@@ -188,20 +191,76 @@ async fn a_throttle_gives_the_claim_back_and_the_job_comes_again() {
     assert_eq!(run(&aws).await.len(), 1);
     assert!(settled(&aws).is_empty());
     // Its own claim is not in the way.
-    assert_eq!(run_until(&aws, Deadline::after(Duration::ZERO)).await.len(), 1);
+    assert_eq!(run_until(&aws, time_for_one()).await.len(), 1);
     assert_eq!(sent(&aws), 2);
 }
 
 #[tokio::test]
 async fn a_sent_job_is_recorded_however_often_dynamodb_fails_and_is_not_sent_again() {
-    let failures = AtomicUsize::new(3);
+    let failures = Mutex::new(vec!["InternalServerError", "ThrottlingException", "InternalServerError"]);
     let aws = ledger(None, move |call| {
-        let left = || failures.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
-        (call.operation == "UpdateItem" && left()).then(|| Answer::error("InternalServerError"))
+        (call.operation == "UpdateItem").then(|| failures.lock().unwrap().pop().map(Answer::error))?
     });
     assert!(run(&aws).await.is_empty());
     assert!(run(&aws).await.is_empty());
-    assert_eq!(sent(&aws), 1);
+    assert_eq!((sent(&aws), settled(&aws).len()), (1, 4));
+}
+
+#[tokio::test]
+async fn a_record_is_insisted_on_while_it_can_still_be_written_in_time() {
+    let aws =
+        ledger(None, |call| (call.operation == "UpdateItem").then(|| Answer::error("InternalServerError")));
+    let handler = handler(&aws);
+    let attempts = async |end: Duration| {
+        let before = settled(&aws).len();
+        let result = handler.insist_on_settling("key", &Recorded::Suppressed, Deadline::after(end)).await;
+        assert_eq!(result, Err(Failure::passing("InternalServerError")));
+        settled(&aws).len() - before
+    };
+    assert_eq!(attempts(limits::EMAIL_RECORD_ATTEMPT_TIME).await, 1);
+    let more = attempts(limits::EMAIL_RECORD_ATTEMPT_TIME + Duration::from_millis(200)).await;
+    assert!((2..=3).contains(&more), "{more}");
+}
+
+#[tokio::test]
+async fn an_email_without_time_for_its_record_is_left_to_a_later_delivery() {
+    let aws = empty();
+    let too_late = Deadline::after(limits::EMAIL_TIME - Duration::from_millis(1));
+    assert_eq!(run_until(&aws, too_late).await.len(), 1);
+    assert_eq!(sent(&aws), 0);
+    assert!(aws.sent("PutItem").is_empty(), "nor is it claimed");
+    assert!(run(&aws).await.is_empty());
+    assert_eq!(settled(&aws), ["sent"]);
+}
+
+/// A ledger that takes its time to answer costs the job's claim, and not the time of its record.
+#[tokio::test]
+async fn time_that_passes_before_ses_is_called_is_counted() {
+    let deadline = Deadline::after(limits::EMAIL_TIME + Duration::from_millis(300));
+    let aws = ledger(None, move |call| {
+        while call.operation == "GetItem" && deadline.leaves(limits::EMAIL_TIME) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        None
+    });
+    assert_eq!(run_until(&aws, deadline).await.len(), 1);
+    assert_eq!(sent(&aws), 0);
+    assert!(run(&aws).await.is_empty(), "the claim was given back");
+    assert_eq!(settled(&aws), ["sent"]);
+}
+
+#[test]
+fn ses_is_called_only_while_claim_and_invocation_outlast_its_answer() {
+    let second = Duration::from_secs(1);
+    let may_send = |claimed: Duration, left: Duration| {
+        let (now, claimed_until) = (Timestamp::system(), Timestamp::system().plus(claimed));
+        Attempt { now, claimed_until, deadline: Deadline::after(left) }.may_send().is_ok()
+    };
+    let (claim, time) = (limits::EMAIL_SEND_TIME + limits::EMAIL_CLOCK_SKEW, limits::EMAIL_TIME);
+    assert!(may_send(claim + second, time + second));
+    assert!(!may_send(claim - second, time + second));
+    assert!(!may_send(claim + second, time - second));
+    assert!(!may_send(Duration::ZERO, Duration::ZERO));
 }
 
 /// The claim's first answer was lost and the SDK sent it again: it must know its own.
@@ -211,7 +270,9 @@ async fn a_repeated_claim_is_ones_own() {
     let claim = || async {
         aws.store().claim_email("key", "token", Timestamp::system(), Timestamp::system()).await.unwrap()
     };
-    assert_eq!((claim().await, claim().await), (Claim::Granted, Claim::Granted));
+    for claim in [claim().await, claim().await] {
+        assert!(matches!(claim, Claim::Granted { .. }), "{claim:?}");
+    }
 }
 
 #[tokio::test]

@@ -31,8 +31,8 @@ pub struct ActivityPage {
 /// Whether an e-mail may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It is ours to send.
-    Granted,
+    /// It is ours to send until then, on the machine's clock.
+    Granted { until: Timestamp },
     /// It was sent, refused for good, or suppressed before.
     Settled,
     /// Another invocation has it in hand, or died with it in hand; its claim runs out then, on the machine's clock.
@@ -209,6 +209,7 @@ impl Store {
         now: Timestamp,
         at: Timestamp,
     ) -> Result<Claim, Failure> {
+        let until = now.plus(limits::EMAIL_CLAIM_LIFE);
         let result = self
             .client
             .put_item()
@@ -217,7 +218,7 @@ impl Store {
             .item("sk", text("SENT"))
             .item("state", text("claimed"))
             .item("token", text(token))
-            .item("claimed_until", number(now.plus(limits::EMAIL_CLAIM_LIFE).millis()))
+            .item("claimed_until", number(until.millis()))
             .item("expires_at", number(now.max(at).plus(limits::EMAIL_RECORD_LIFE).seconds()))
             .condition_expression(
                 "attribute_not_exists(pk) OR (#state = :claimed AND (claimed_until < :now OR #token = :token))",
@@ -230,7 +231,7 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let Err(error) = result else { return Ok(Claim::Granted) };
+        let Err(error) = result else { return Ok(Claim::Granted { until }) };
         if !is_condition_failure(&error) {
             return Err(failure(&error));
         }
