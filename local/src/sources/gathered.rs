@@ -117,12 +117,11 @@ impl Gathered {
         self.free().next().map(|_| since + self.window)
     }
 
-    /// Takes a message in. One of a FIFO queue that is here already keeps its place, and only its new receipt is good: its
-    /// visibility timeout passed while it waited for its group.
+    /// Takes a message in. One that is here already keeps its place, and only its new receipt is good: its visibility
+    /// timeout passed while it waited for the window to end, or for its group.
     pub(super) fn hold(&mut self, message: Held, now: DateTime<Utc>) {
         self.since.get_or_insert(now);
-        let same = |held: &&mut Held| message.group.is_some() && held.id == message.id;
-        match self.held.iter_mut().find(same) {
+        match self.held.iter_mut().find(|held| held.id == message.id) {
             Some(held) => *held = message,
             None => self.held.push(message),
         }

@@ -81,6 +81,22 @@ async fn a_window_gathers_until_it_ends_on_the_clock() {
 }
 
 #[tokio::test]
+async fn a_message_that_comes_again_within_the_window_is_in_its_batch_once() {
+    let world = world(|source| source.window = std::time::Duration::from_secs(60));
+    world.queues.put("jobs", "a", "first");
+    world.queues.put("jobs", "b", "first");
+    let sources = world.start();
+    drain(&sources, None).await;
+    // Its visibility timeout passes before the window ends: the queue gives it again.
+    world.queues.put("jobs", "a", "second");
+    drain(&sources, None).await;
+    drain(&sources, Some(&world.clock)).await;
+    assert_eq!(world.batches("/messageId"), [["a", "b"]]);
+    assert_eq!(world.batches("/body"), [["second", "first"]]);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
 async fn messages_that_no_filter_matches_are_deleted_unseen() {
     let world = world(|source| source.filters = vec![json!({"body": {"kind": ["b"]}})]);
     world.queues.put("jobs", "a", r#"{"kind":"a"}"#);
