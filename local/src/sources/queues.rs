@@ -147,11 +147,26 @@ impl Mapping {
             let outcome =
                 self.invoke.invoke(&self.function, payload.clone(), Source::Queue, batch.len()).await;
             tries += 1;
-            let stopping = *self.stop.borrow();
-            if outcome != Outcome::Throttled || tries >= TRIES_WHEN_THROTTLED || stopping {
+            if outcome != Outcome::Throttled || tries >= TRIES_WHEN_THROTTLED {
                 return outcome;
             }
-            self.clock.sleep(backoff.delay(tries)).await;
+            self.pause(backoff.delay(tries)).await;
+            if self.stopping() {
+                return outcome;
+            }
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Waits, but no longer than the host runs.
+    async fn pause(&self, delay: TimeDelta) {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = self.clock.sleep(delay) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
         }
     }
 
@@ -164,8 +179,12 @@ impl Mapping {
         }
     }
 
-    /// Gives messages back that the function never saw, later the longer it has been throttled.
+    /// Gives messages back that the function never saw, later the longer it has been throttled; at once to whoever follows a
+    /// host that stops.
     async fn release(&self, handles: &[String], backoff: &mut Backoff) {
+        if self.stopping() {
+            return self.give_back(handles, 0).await;
+        }
         if handles.is_empty() {
             self.throttles.store(0, Ordering::Relaxed);
             return;
@@ -198,7 +217,7 @@ impl Mapping {
             if tries >= TRIES_TO_DELETE {
                 return Err(error.to_string());
             }
-            self.clock.sleep(backoff.delay(tries)).await;
+            self.pause(backoff.delay(tries)).await;
         }
     }
 }

@@ -231,6 +231,22 @@ async fn stopping_gives_gathered_messages_back() {
     assert!(lock(&world.function.events).is_empty());
 }
 
+#[tokio::test]
+async fn stopping_gives_a_throttled_batch_back_without_waiting_for_its_next_try() {
+    let mut world = world(|_| {});
+    // Only a stop ends the wait.
+    world.clock = Clock::standing_at(DateTime::UNIX_EPOCH);
+    world.queues.put("jobs", "a", "{}");
+    world.function.set(|_| Outcome::Throttled);
+    let sources = world.start();
+    while lock(&world.function.events).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::timeout(std::time::Duration::from_secs(10), sources.shutdown()).await.unwrap();
+    assert_eq!(world.queues.with("jobs", |queue| queue.given_back.clone()), [("r-a".to_owned(), 0)]);
+    assert_eq!(lock(&world.function.events).len(), 1);
+}
+
 #[test]
 fn failures_and_throttles_delete_nothing() {
     let failed = Verdict::Failed(Failure { error: None, message: String::new() });
