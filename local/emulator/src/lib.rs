@@ -163,6 +163,12 @@ impl Emulator {
         self.0.dynamo.carry_out(operation, body)
     }
 
+    /// Carries out one request to SQS from within this process, which needs no signature and meets no faults of its
+    /// service: status and JSON of the answer to `operation` (such as `SendMessage`) with the JSON `body`.
+    pub async fn sqs(&self, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        sqs::json::carry_out(&self.0.sqs, operation, body).await
+    }
+
     /// The faults to inject.
     pub fn faults(&self) -> &Faults {
         &self.0.shared.faults

@@ -29,11 +29,24 @@ pub(crate) async fn answer(sqs: &Sqs, operation: &str, body: &[u8], host: &str, 
     }
 }
 
+/// Like `answer`, to a caller within this process: the status and the JSON.
+pub(crate) async fn carry_out(sqs: &Sqs, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
+    let caller = Caller { host: "localhost", sender: "localhost" };
+    match dispatch(sqs, operation, body, &caller).await {
+        Ok(json) => (200, json.to_string().into_bytes()),
+        Err(error) => (error.status, error_json(&error).to_string().into_bytes()),
+    }
+}
+
+fn error_json(error: &ServiceError) -> Value {
+    let (namespace, _) = codes(&error.code);
+    json!({ "__type": format!("{namespace}#{}", error.code), "message": error.message })
+}
+
 /// An error with the old protocol's code in a header, which SDKs prefer.
 pub(crate) fn error_response(error: &ServiceError) -> Response {
-    let (namespace, query_code) = codes(&error.code);
-    let body = json!({ "__type": format!("{namespace}#{}", error.code), "message": error.message });
-    let mut response = wire::respond(error.status, CONTENT_TYPE, body.to_string());
+    let (_, query_code) = codes(&error.code);
+    let mut response = wire::respond(error.status, CONTENT_TYPE, error_json(error).to_string());
     let side = if error.status >= 500 { "Receiver" } else { "Sender" };
     if let Ok(value) = HeaderValue::try_from(format!("{query_code};{side}")) {
         response.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), value);

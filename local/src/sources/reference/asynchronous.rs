@@ -207,6 +207,7 @@ impl Case {
                 }
                 Deed::Sent { body, .. } => self.model.told(&body, true, now)?,
                 Deed::Refused { body } => self.model.told(&body, false, now)?,
+                _ => {}
             }
         }
         Ok(())

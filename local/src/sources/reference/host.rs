@@ -26,6 +26,12 @@ pub(super) enum Deed {
     Sent { body: Value, attributes: BTreeMap<String, MessageAttribute> },
     /// Wanted to send a message to a queue that took none.
     Refused { body: Value },
+    /// Was given messages by a queue.
+    Received(Vec<Message>),
+    /// Told a queue to delete the message of this receipt.
+    Deleted { receipt: String },
+    /// Told a queue to show the message of this receipt again after so long.
+    GivenBack { receipt: String, seconds: u32 },
 }
 
 impl Deed {
@@ -46,6 +52,12 @@ impl Deed {
             }
             Self::Sent { body, attributes } => format!("sent {body} {attributes:?}"),
             Self::Refused { body } => format!("could not send {body}"),
+            Self::Received(messages) => {
+                let short = |message: &Message| format!("{} ({})", message.body, message.receipt_handle);
+                format!("received {}", messages.iter().map(short).collect::<Vec<_>>().join(" "))
+            }
+            Self::Deleted { receipt } => format!("deleted {receipt}"),
+            Self::GivenBack { receipt, seconds } => format!("gave back {receipt} for {seconds} s"),
         }
     }
 }
@@ -59,7 +71,7 @@ impl Deeds {
         std::mem::take(&mut lock(&self.0))
     }
 
-    fn add(&self, deed: Deed) {
+    pub(super) fn add(&self, deed: Deed) {
         lock(&self.0).push(deed);
     }
 }

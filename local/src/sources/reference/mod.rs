@@ -14,7 +14,10 @@
 mod answers;
 mod asynchronous;
 mod asynchronous_model;
+mod embedded;
 mod host;
+mod queue_model;
+mod queues;
 mod stage;
 mod stream_model;
 mod streams;

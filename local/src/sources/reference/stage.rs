@@ -15,6 +15,11 @@ use std::sync::Arc;
 
 const STREAM: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/T/stream/1";
 
+/// When every script begins.
+pub(super) fn beginning() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).expect("a moment")
+}
+
 pub(super) struct Stage {
     world: World,
     pub(super) deeds: Arc<Deeds>,
@@ -27,8 +32,13 @@ pub(super) struct Stage {
 impl Stage {
     /// The application has a function `F`, and what `change` gives it.
     pub(super) fn new(change: impl FnOnce(&mut App)) -> Self {
+        Self::on(Clock::standing_at(beginning()), change)
+    }
+
+    /// Like `new`, on a clock that others read too.
+    pub(super) fn on(clock: Clock, change: impl FnOnce(&mut App)) -> Self {
         let mut world = World::new();
-        world.clock = Clock::standing_at(DateTime::from_timestamp(1_800_000_000, 0).expect("a moment"));
+        world.clock = clock;
         change(&mut world.app);
         let deeds = Arc::new(Deeds::default());
         Self {
@@ -69,7 +79,12 @@ impl Stage {
         self.start_over(self.world.stream.clone(), self.outbox.clone());
     }
 
-    pub(super) fn start_over(&mut self, streams: Arc<dyn StreamReader>, queues: Arc<dyn QueueClient>) {
+    /// Starts a host over other queues.
+    pub(super) fn start_with_queues(&mut self, queues: Arc<dyn QueueClient>) {
+        self.start_over(self.world.stream.clone(), queues);
+    }
+
+    fn start_over(&mut self, streams: Arc<dyn StreamReader>, queues: Arc<dyn QueueClient>) {
         assert!(self.host.is_none(), "one host at a time");
         let same = |name: &str| (name.to_owned(), name.to_owned());
         let context = Context {

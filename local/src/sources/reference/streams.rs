@@ -249,7 +249,7 @@ impl Case {
                     self.running.insert(call, records);
                 }
                 Deed::Sent { body, .. } => self.model.told(&body, &self.shards, now)?,
-                Deed::Refused { .. } => {}
+                _ => {}
             }
         }
         Ok(())
