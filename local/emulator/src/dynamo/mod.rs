@@ -257,4 +257,6 @@ pub(crate) fn error_response(error: &ServiceError) -> Response {
 }
 
 #[cfg(test)]
+mod capacity_tests;
+#[cfg(test)]
 mod tests;
