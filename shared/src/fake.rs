@@ -3,6 +3,7 @@
 //! Below the SDK's clients, so that the edges are tested with them. Not the SDK's own mocks: those need the `test-util`
 //! features, and with other features every SDK crate would be compiled a second time.
 
+use crate::clients;
 use crate::dynamodb::Store;
 use crate::s3::Objects;
 use crate::ses::Mailer;
@@ -134,25 +135,24 @@ impl FakeAws {
 
     /// With tables `notes` and `ledger`.
     pub fn store(&self) -> Store {
-        Store::new(aws_sdk_dynamodb::Client::new(&self.config()), "notes".into(), "ledger".into())
+        Store::new(clients::dynamodb(&self.config()), "notes".into(), "ledger".into())
     }
 
     pub fn queues(&self) -> Queues {
-        Queues::new(aws_sdk_sqs::Client::new(&self.config()))
+        Queues::new(clients::sqs(&self.config()))
     }
 
     /// With buckets `uploads` and `thumbnails`.
     pub fn objects(&self) -> Objects {
-        let config = aws_sdk_s3::config::Builder::from(&self.config()).force_path_style(true).build();
-        Objects::new(aws_sdk_s3::Client::from_conf(config), "uploads".into(), "thumbnails".into())
+        Objects::new(clients::s3(&self.config(), false), "uploads".into(), "thumbnails".into())
     }
 
     pub fn mailer(&self) -> Mailer {
-        Mailer::new(aws_sdk_ses::Client::new(&self.config()), "notes@example.com".into(), None)
+        Mailer::new(clients::ses(&self.config()), "notes@example.com".into(), None)
     }
 
     pub fn streams(&self) -> Streams {
-        Streams::new(aws_sdk_dynamodbstreams::Client::new(&self.config()))
+        Streams::new(clients::streams(&self.config()))
     }
 
     fn config(&self) -> SdkConfig {
@@ -187,14 +187,21 @@ fn call(request: &HttpRequest) -> Call {
     let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
     let path = request.uri().split("://").last().unwrap_or_default();
     let path = path.find('/').map_or("/", |slash| &path[slash..]).split('?').next().unwrap_or_default();
-    let operation = match request.headers().get("x-amz-target") {
+    let target = request.headers().get("x-amz-target");
+    let operation = match target {
         Some(target) => target.rsplit('.').next().unwrap_or_default().to_owned(),
         None => match body.strip_prefix("Action=") {
             Some(rest) => rest.split('&').next().unwrap_or_default().to_owned(),
             None => format!("{} {path}", request.method()),
         },
     };
-    Call { operation, json: serde_json::from_str(&body).unwrap_or_default(), body }
+    let mut json: Value = serde_json::from_str(&body).unwrap_or_default();
+    if target.is_some_and(|target| target.starts_with("DynamoDB_")) {
+        // Not for tests to look at: every request must ask for it.
+        let asked = json.as_object_mut().and_then(|json| json.remove("ReturnConsumedCapacity"));
+        assert_eq!(asked, Some("TOTAL".into()), "{operation} asks for its capacity units");
+    }
+    Call { operation, json, body }
 }
 
 fn silence(call: &Call) -> Answer {

@@ -6,6 +6,7 @@ use crate::owner::Owner;
 use crate::problem::Problem;
 use crate::runtime::{self, Error, LambdaEvent};
 use crate::timestamp::Timestamp;
+use crate::usage::{Usage, log_invocation, measured};
 use crate::validate::{self, Invalid};
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use aws_lambda_events::encodings::Body;
@@ -242,26 +243,22 @@ where
         Ok(request) => request,
         Err(problem) => return Response::problem(&problem).into_event(),
     };
-    let result = work(&request).await;
-    log(&request, &result, started);
+    let (result, usage) = measured(work(&request)).await;
+    log(&request, &result, started, usage);
     result.unwrap_or_else(|problem| Response::problem(&problem)).into_event()
 }
 
-fn log(request: &Request, result: &Result<Response, Problem>, started: Instant) {
+fn log(request: &Request, result: &Result<Response, Problem>, started: Instant, usage: Usage) {
     let owner = request.caller.as_ref().map(|caller| caller.owner.hash()).unwrap_or_default();
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     let (request_id, route) = (request.id.as_str(), request.route.as_str());
+    let status = result.as_ref().map_or_else(Problem::status, |response| response.status);
     match result {
-        Ok(response) => {
-            tracing::info!(request_id, route, owner, status = response.status, duration_ms, "request");
-        }
         Err(problem) if problem.is_ours() => {
-            tracing::error!(request_id, route, owner, status = problem.status(), duration_ms, %problem, "request");
+            log_invocation!(error, usage, request_id, route, owner, status, duration_ms, %problem, "request");
         }
-        Err(problem) => {
-            // Not the problem itself: it may quote what the caller sent.
-            tracing::info!(request_id, route, owner, status = problem.status(), duration_ms, "request");
-        }
+        // Without the problem, which may quote what the caller sent.
+        _ => log_invocation!(info, usage, request_id, route, owner, status, duration_ms, "request"),
     }
 }
 
@@ -271,7 +268,7 @@ where
     F: AsyncFn(&Request) -> Result<Response, Problem>,
 {
     let work = &work;
-    runtime::run(move |event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+    runtime::serve(move |event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
         Ok(answer(event.payload, async |request: &Request| work(request).await).await)
     })
     .await

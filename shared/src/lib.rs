@@ -7,6 +7,7 @@
 //! | [`failure`], [`problem`] | how things fail: for event sources, and for callers |
 //! | [`http`] | the edge to API Gateway |
 //! | [`dynamodb`], [`s3`], [`sqs`], [`ses`], [`streams`] | the edges to the data services |
+//! | [`usage`] | what an invocation asks of them |
 //! | [`dead_letter`] | what is given up, and the reason beside it |
 //! | [`schedule`] | what the scheduler sends |
 //! | [`runtime`] | what a handler's `main` wires |
@@ -14,6 +15,7 @@
 
 pub mod activity;
 pub mod attachment;
+mod clients;
 pub mod dead_letter;
 pub mod dynamodb;
 pub mod email;
@@ -37,4 +39,5 @@ pub mod signing;
 pub mod sqs;
 pub mod streams;
 pub mod timestamp;
+pub mod usage;
 pub mod validate;

@@ -1,11 +1,13 @@
 //! What a handler's `main` wires: logging, the environment, the AWS clients, and the loop that takes invocations.
 
+use crate::clients;
 use crate::dynamodb::Store;
 use crate::s3::Objects;
 use crate::ses::Mailer;
 use crate::signing::SigningKeys;
 use crate::sqs::Queues;
 use crate::streams::Streams;
+use crate::usage::{log_invocation, measured};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
@@ -95,40 +97,29 @@ impl Aws {
     }
 
     pub fn store(&self) -> Result<Store, Error> {
-        let client = aws_sdk_dynamodb::Client::new(&self.config);
         // A function is given only the tables it uses; the other name is then never looked at.
         let table = |name| env::var(name).unwrap_or_default();
-        Ok(Store::new(client, table("NOTES_TABLE"), table("LEDGER_TABLE")))
+        Ok(Store::new(clients::dynamodb(&self.config), table("NOTES_TABLE"), table("LEDGER_TABLE")))
     }
 
     pub fn objects(&self) -> Objects {
-        let config = aws_sdk_s3::config::Builder::from(&self.config)
-            // Another endpoint has no wildcard host names for buckets.
-            .force_path_style(self.endpoint_is_local)
-            .build();
+        // Another endpoint has no wildcard host names for buckets.
+        let client = clients::s3(&self.config, !self.endpoint_is_local);
         let bucket = |name| env::var(name).unwrap_or_default();
-        Objects::new(
-            aws_sdk_s3::Client::from_conf(config),
-            bucket("UPLOADS_BUCKET"),
-            bucket("THUMBNAILS_BUCKET"),
-        )
+        Objects::new(client, bucket("UPLOADS_BUCKET"), bucket("THUMBNAILS_BUCKET"))
     }
 
     pub fn queues(&self) -> Queues {
-        Queues::new(aws_sdk_sqs::Client::new(&self.config))
+        Queues::new(clients::sqs(&self.config))
     }
 
     pub fn mailer(&self) -> Result<Mailer, Error> {
-        // One attempt: SES does not know a repeated send for what it is, so that after a lost answer the client's own
-        // retry would be a second e-mail. The queue retries, by way of the record of what was sent.
-        let config =
-            aws_sdk_ses::config::Builder::from(&self.config).retry_config(RetryConfig::disabled()).build();
-        let client = aws_sdk_ses::Client::from_conf(config);
+        let client = clients::ses(&self.config);
         Ok(Mailer::new(client, variable("SENDER_ADDRESS")?, env::var("CONFIGURATION_SET").ok()))
     }
 
     pub fn streams(&self) -> Streams {
-        Streams::new(aws_sdk_dynamodbstreams::Client::new(&self.config))
+        Streams::new(clients::streams(&self.config))
     }
 }
 
@@ -175,11 +166,37 @@ impl Deadline {
     }
 }
 
-/// Takes invocations until the environment ends, giving each to `work`.
+/// Takes invocations until the environment ends, giving each to `work`, and logs each in one line.
 ///
 /// # Errors
 /// When the Runtime API is gone.
 pub async fn run<E, R, F, Fut>(work: F) -> Result<(), Error>
+where
+    E: DeserializeOwned,
+    R: Serialize,
+    F: Fn(LambdaEvent<E>) -> Fut,
+    Fut: Future<Output = Result<R, Error>>,
+{
+    let work = &work;
+    serve(move |event: LambdaEvent<E>| async move {
+        let started = Instant::now();
+        let context = event.context.clone();
+        let (result, usage) = measured(work(event)).await;
+        let (request_id, function) = (context.request_id.as_str(), context.env_config.function_name.as_str());
+        let duration_ms = started.elapsed().as_secs_f64() * 1e3;
+        match &result {
+            Ok(_) => log_invocation!(info, usage, request_id, function, duration_ms, "invocation"),
+            Err(error) => {
+                log_invocation!(error, usage, request_id, function, duration_ms, %error, "invocation")
+            }
+        }
+        result
+    })
+    .await
+}
+
+/// Takes invocations until the environment ends; `work` logs for itself.
+pub(crate) async fn serve<E, R, F, Fut>(work: F) -> Result<(), Error>
 where
     E: DeserializeOwned,
     R: Serialize,
