@@ -24,8 +24,7 @@ use tokio::sync::watch;
 
 /// The kind under which schedules are kept in the host's state.
 const SCHEDULES: &str = "schedule";
-/// A bound on the runs that one move of the clock can bring: a day of minutes, which is the longest event age.
-const MOST_MISSED: usize = 1_440;
+/// This, and that nothing recurs more than once a minute, bounds the runs that one move of the clock can bring.
 const LONGEST_EVENT_AGE: TimeDelta = TimeDelta::hours(24);
 /// Tries to send a dead letter, over some five minutes. AWS gives it up as well.
 const TRIES_TO_BURY: u32 = 12;
@@ -79,9 +78,7 @@ fn missed(
     // An occurrence of exactly the greatest age still runs.
     let mut after = memory.considered.max(now - age - TimeDelta::milliseconds(1));
     let mut found = Vec::new();
-    while found.len() < MOST_MISSED
-        && let Some(at) = expression.next_after(after, memory.start).filter(|at| *at <= now)
-    {
+    while let Some(at) = expression.next_after(after, memory.start).filter(|at| *at <= now) {
         found.push(at);
         after = at;
     }

@@ -60,6 +60,19 @@ async fn a_run_missed_while_the_host_was_down_runs_once_if_it_is_young_enough() 
 }
 
 #[tokio::test]
+async fn after_more_than_a_day_away_only_the_last_missed_run_is_made_up() {
+    let mut world = world("cron(* * * * ? *)", "2026-01-01T05:00:30Z");
+    world.app.schedules[0].maximum_event_age = std::time::Duration::from_secs(86_400);
+    for at in ["2026-01-01T05:00:30Z", "2026-01-03T05:00:00Z"] {
+        world.clock.set(utc(at));
+        let sources = world.start();
+        drain(&sources, None).await;
+        sources.shutdown().await;
+    }
+    assert_eq!(runs(&world), ["2026-01-03T05:00:00Z"]);
+}
+
+#[tokio::test]
 async fn a_rate_begins_at_once_and_keeps_its_pace() {
     let world = world("rate(5 minutes)", "2026-01-01T05:00:00Z");
     let sources = world.start();
