@@ -183,7 +183,7 @@ impl Runner {
                 if !self.hand_over(at, &execution_id, &mut stop).await {
                     return;
                 }
-                self.remember(at, at);
+                self.remember(at, Some(at));
             }
             let come = async {
                 match self.next_run() {
@@ -191,6 +191,8 @@ impl Runner {
                     None => std::future::pending().await,
                 }
             };
+            // What was dropped is over as well, and stays so when the clock is set back while the host is down.
+            self.remember(now, None);
             tokio::select! {
                 () = come => {}
                 _ = moves.changed() => {}
@@ -209,7 +211,7 @@ impl Runner {
             return None;
         }
         let considered = lock(&self.memory).considered;
-        self.remember(considered, at);
+        self.remember(considered, Some(at));
         Some(execution_id)
     }
 
@@ -225,10 +227,10 @@ impl Runner {
         }
     }
 
-    fn remember(&self, considered: DateTime<Utc>, run: DateTime<Utc>) {
+    fn remember(&self, considered: DateTime<Utc>, run: Option<DateTime<Utc>>) {
         let mut memory = lock(&self.memory);
         memory.considered = considered;
-        memory.last_run = Some(run);
+        memory.last_run = run.or(memory.last_run);
         if let Err(error) = self.state.put(SCHEDULES, &self.schedule.name, &*memory) {
             tracing::warn!(schedule = %self.schedule.name, %error, "a run may be repeated after a restart");
         }

@@ -73,6 +73,27 @@ async fn after_more_than_a_day_away_only_the_last_missed_run_is_made_up() {
 }
 
 #[tokio::test]
+async fn a_run_that_was_dropped_stays_so_when_the_clock_is_set_back_while_the_host_is_down() {
+    let world = world("cron(0 6 * * ? *)", "2026-01-01T05:00:00Z");
+    let sources = world.start();
+    drain(&sources, None).await;
+    world.clock.set(utc("2026-01-01T08:00:00Z"));
+    let dropped = async {
+        let considered = || world.state.get::<Memory>(SCHEDULES, "Daily").unwrap().unwrap().considered;
+        while considered() < utc("2026-01-01T08:00:00Z") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), dropped).await.unwrap();
+    sources.shutdown().await;
+    world.clock.set(utc("2026-01-01T06:30:00Z"));
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert!(runs(&world).is_empty());
+    sources.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_rate_begins_at_once_and_keeps_its_pace() {
     let world = world("rate(5 minutes)", "2026-01-01T05:00:00Z");
     let sources = world.start();
