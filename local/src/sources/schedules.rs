@@ -26,6 +26,8 @@ use tokio::sync::watch;
 const SCHEDULES: &str = "schedule";
 /// This, and that nothing recurs more than once a minute, bounds the runs that one move of the clock can bring.
 const LONGEST_EVENT_AGE: TimeDelta = TimeDelta::hours(24);
+/// Why a run has no further attempt, in Scheduler's words.
+const TOO_OLD: &str = "MaximumEventAgeInSeconds";
 /// Tries to send a dead letter, over some five minutes. AWS gives it up as well.
 const TRIES_TO_BURY: u32 = 12;
 
@@ -179,20 +181,24 @@ impl Runner {
             let now = self.clock.now();
             let due = missed(&self.expression, &lock(&self.memory), now, event_age(&self.schedule));
             for at in due {
+                // Those before it may have been tried again for a while.
+                if self.is_too_old(at) {
+                    continue;
+                }
                 let execution_id = uuid::Uuid::new_v4().to_string();
                 if !self.hand_over(at, &execution_id, &mut stop).await {
                     return;
                 }
                 self.remember(at, Some(at));
             }
+            // What was dropped is over as well, and stays so when the clock is set back while the host is down.
+            self.remember(now, None);
             let come = async {
                 match self.next_run() {
                     Some(next) => self.clock.sleep_until(next).await,
                     None => std::future::pending().await,
                 }
             };
-            // What was dropped is over as well, and stays so when the clock is set back while the host is down.
-            self.remember(now, None);
             tokio::select! {
                 () = come => {}
                 _ = moves.changed() => {}
@@ -256,13 +262,21 @@ impl Runner {
             );
             let Err(error) = accepted else { return true };
             tracing::warn!(schedule = %self.schedule.name, %error, attempt, "a run could not be handed over");
-            if let Some(condition) = self.exhausted(at, attempt, &error) {
+            let mut condition = self.exhausted(at, attempt, &error);
+            if condition.is_none() {
+                if !self.pause(backoff.delay(attempt), stop).await {
+                    return false;
+                }
+                condition = self.is_too_old(at).then_some(TOO_OLD);
+            }
+            if let Some(condition) = condition {
                 return self.bury(&run, &payload, &error, condition, stop).await;
             }
-            if !self.pause(backoff.delay(attempt), stop).await {
-                return false;
-            }
         }
+    }
+
+    fn is_too_old(&self, at: DateTime<Utc>) -> bool {
+        self.clock.now() - at > event_age(&self.schedule)
     }
 
     /// `false` when the host stops first.
@@ -279,10 +293,8 @@ impl Runner {
             Some("NonRetryableError")
         } else if attempt > self.schedule.maximum_retry_attempts {
             Some("MaximumRetryAttempts")
-        } else if self.clock.now() - at > event_age(&self.schedule) {
-            Some("MaximumEventAgeInSeconds")
         } else {
-            None
+            self.is_too_old(at).then_some(TOO_OLD)
         }
     }
 

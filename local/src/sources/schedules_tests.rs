@@ -94,6 +94,26 @@ async fn a_run_that_was_dropped_stays_so_when_the_clock_is_set_back_while_the_ho
 }
 
 #[tokio::test]
+async fn what_grew_too_old_while_nothing_could_be_handed_over_does_not_run() {
+    let mut world = world("cron(0/10 6 * * ? *)", "2026-01-01T05:00:00Z");
+    world.app.schedules[0].maximum_retry_attempts = 185;
+    let sources = world.start();
+    drain(&sources, None).await;
+    world.state.refuse_writes(true);
+    world.clock.set(utc("2026-01-01T06:25:00Z"));
+    until(&world, || world.clock.now() > utc("2026-01-01T06:26:00Z")).await;
+    world.clock.set(utc("2026-01-01T09:00:00Z"));
+    world.state.refuse_writes(false);
+    until(&world, || letters(&world) == 1).await;
+    drain(&sources, None).await;
+    let sent = world.queues.with("failures", |queue| std::mem::take(&mut queue.sent));
+    assert_eq!(sent[0].1["EXHAUSTED_RETRY_CONDITION"].string.as_deref(), Some("MaximumEventAgeInSeconds"));
+    assert_eq!(sent[0].1["SCHEDULED_TIME"].string.as_deref(), Some("2026-01-01T06:00:00Z"));
+    assert!(runs(&world).is_empty());
+    sources.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_rate_begins_at_once_and_keeps_its_pace() {
     let world = world("rate(5 minutes)", "2026-01-01T05:00:00Z");
     let sources = world.start();
