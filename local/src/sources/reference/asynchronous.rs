@@ -206,7 +206,7 @@ impl Case {
                     self.running.insert(call);
                 }
                 Deed::Sent { body, .. } => self.model.told(&body, true, now)?,
-                Deed::Refused { body } => self.model.told(&body, false, now)?,
+                Deed::Refused { body, .. } => self.model.told(&body, false, now)?,
                 _ => {}
             }
         }

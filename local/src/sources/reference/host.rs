@@ -25,7 +25,7 @@ pub(super) enum Deed {
     /// Sent a message to a queue.
     Sent { body: Value, attributes: BTreeMap<String, MessageAttribute> },
     /// Wanted to send a message to a queue that took none.
-    Refused { body: Value },
+    Refused { body: Value, attributes: BTreeMap<String, MessageAttribute> },
     /// Was given messages by a queue.
     Received(Vec<Message>),
     /// Told a queue to delete the message of this receipt.
@@ -51,7 +51,7 @@ impl Deed {
                 }
             }
             Self::Sent { body, attributes } => format!("sent {body} {attributes:?}"),
-            Self::Refused { body } => format!("could not send {body}"),
+            Self::Refused { body, .. } => format!("could not send {body}"),
             Self::Received(messages) => {
                 let short = |message: &Message| format!("{} ({})", message.body, message.receipt_handle);
                 format!("received {}", messages.iter().map(short).collect::<Vec<_>>().join(" "))
@@ -151,7 +151,7 @@ impl QueueClient for Outbox {
     ) -> Pending<'a, Result<(), EndpointError>> {
         let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
         if *lock(&self.refuse) {
-            self.deeds.add(Deed::Refused { body });
+            self.deeds.add(Deed::Refused { body, attributes });
             return Box::pin(async { Err(EndpointError::Other("refused".into())) });
         }
         self.deeds.add(Deed::Sent { body, attributes });

@@ -18,6 +18,8 @@ mod embedded;
 mod host;
 mod queue_model;
 mod queues;
+mod schedule_model;
+mod schedules;
 mod stage;
 mod stream_model;
 mod streams;
