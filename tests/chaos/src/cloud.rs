@@ -8,10 +8,11 @@ use local::credentials::DEVELOPER;
 use local::host::REGION;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::sync::{RwLock, watch};
 
 /// How long a restarted host is waited for.
@@ -19,7 +20,9 @@ const RESTART: Duration = Duration::from_secs(120);
 
 /// One data directory, and the host that runs on it now.
 pub(crate) struct Cloud {
-    data: tempfile::TempDir,
+    data: PathBuf,
+    /// Goes with the run, unless its data is to stay.
+    _temporary: Option<TempDir>,
     options: Options,
     host: RwLock<Option<Host>>,
     /// The running host's API; `None` while there is none.
@@ -40,19 +43,18 @@ pub(crate) struct Running {
 
 impl Cloud {
     pub(crate) async fn start(plan: &Plan) -> Result<Self, Error> {
-        let data = tempfile::tempdir()?;
+        let (data, temporary) = directory(plan.data.as_deref())?;
         let mut arguments = vec!["--seed".to_owned(), plan.seed.to_string()];
-        if plan.release {
+        // As this is built itself, so that there is one build.
+        let release = !cfg!(debug_assertions);
+        if release {
             arguments.push("--release-handlers".to_owned());
         }
-        let options = Options {
-            data: Some(data.path().to_owned()),
-            arguments,
-            release: plan.release,
-            ..Options::default()
-        };
+        let options =
+            Options { data: Some(data.clone()), arguments, release, ..Options::default() };
         let cloud = Self {
             data,
+            _temporary: temporary,
             options,
             host: RwLock::new(None),
             api: watch::Sender::new(None),
@@ -142,6 +144,18 @@ impl Cloud {
     }
 
     pub(crate) fn data(&self) -> &Path {
-        self.data.path()
+        &self.data
     }
+}
+
+/// A new directory: of an earlier run nothing may be left that its successor would take for its own.
+fn directory(wanted: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), Error> {
+    let Some(wanted) = wanted else {
+        let temporary = tempfile::tempdir()?;
+        return Ok((temporary.path().to_owned(), Some(temporary)));
+    };
+    let created =
+        wanted.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::create_dir(wanted));
+    created.map_err(|error| format!("{}: {error}", wanted.display()))?;
+    Ok((std::path::absolute(wanted)?, None))
 }

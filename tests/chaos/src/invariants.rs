@@ -2,18 +2,20 @@
 
 use crate::evidence::{Evidence, Mail};
 use crate::model::{Attachment, Model, State, Told};
+use crate::outcome::{Outcome, Violation};
 use crate::person::Person;
 use crate::poison::marks_in;
 use crate::workload::{Worker, differences};
 use chrono::NaiveDate;
 use serde_json::Value;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Thumbnails of a picture.
 const SIZES: [u32; 3] = [160, 480, 1280];
 
 /// Every acknowledged write can be read as it was last acknowledged, and lists show exactly what is live.
-pub(crate) async fn every_acknowledged_write_is_readable(worker: &mut Worker) -> Vec<String> {
+pub(crate) async fn every_acknowledged_write_is_readable(worker: &mut Worker) -> Vec<Violation> {
     let mut wrong = Vec::new();
     let mut live = BTreeSet::new();
     for (id, note) in &worker.model.notes {
@@ -23,19 +25,25 @@ pub(crate) async fn every_acknowledged_write_is_readable(worker: &mut Worker) ->
             (State::Live | State::Trashed, 200) => {
                 let differences = differences(note, &answer.json());
                 if !differences.is_empty() {
-                    wrong.push(format!("/notes/{id}: {differences}"));
+                    wrong.push(Violation::lost(format!("/notes/{id}: {differences}")));
                 }
             }
-            (is, status) => wrong.push(format!("/notes/{id} is {is:?}, and reading it gives {status}")),
+            (State::Purged, status) => {
+                wrong.push(Violation::wrong(format!("/notes/{id} is purged, and reading it gives {status}")));
+            }
+            (is, status) => {
+                wrong.push(Violation::lost(format!("/notes/{id} is {is:?}, and reading it gives {status}")));
+            }
         }
         if note.is == State::Live {
             live.insert(id.clone());
         }
     }
     let listed = listed(&mut worker.person).await;
-    wrong.extend(live.difference(&listed).map(|id| format!("note {id} is missing from the list")));
-    wrong
-        .extend(listed.difference(&live).map(|id| format!("note {id} is listed and was never acknowledged")));
+    let missing = |id| Violation::lost(format!("note {id} is missing from the list"));
+    wrong.extend(live.difference(&listed).map(missing));
+    let unknown = |id| Violation::wrong(format!("note {id} is listed and was never acknowledged"));
+    wrong.extend(listed.difference(&live).map(unknown));
     wrong
 }
 
@@ -54,13 +62,13 @@ async fn listed(person: &mut Person) -> BTreeSet<String> {
 /// How notifications turned out.
 #[derive(Default)]
 pub(crate) struct Notifications {
-    pub(crate) wrong: Vec<String>,
+    pub(crate) wrong: Vec<Violation>,
     /// Those that must be sent.
     pub(crate) expected: usize,
     /// Sent at least once.
     pub(crate) sent: usize,
     /// E-mails beyond the first of their job: in the window between SES's acceptance and the record of it.
-    pub(crate) doubled: usize,
+    pub(crate) doubled_in_window: usize,
 }
 
 /// Every change was told to everyone it names, in one job each; and no job was sent again that was recorded as sent.
@@ -76,18 +84,21 @@ pub(crate) fn every_notification_was_sent_once(told: &BTreeSet<Told>, evidence: 
     let mut result = Notifications { expected: told.len(), ..Notifications::default() };
     for change in told {
         match by_change.get(change).map_or(0, BTreeSet::len) {
-            0 => result.wrong.push(format!("nobody was told: {change:?}")),
+            0 => result.wrong.push(Violation::lost(format!("nobody was told: {change:?}"))),
             1 => result.sent += 1,
-            jobs => result.wrong.push(format!("{jobs} jobs for one change: {change:?}")),
+            jobs => result.wrong.push(Violation::doubled(format!("{jobs} jobs for one change: {change:?}"))),
         }
     }
     let unexpected = by_change.keys().filter(|change| !told.contains(change));
-    result.wrong.extend(unexpected.map(|change| format!("told without reason: {change:?}")));
+    let unexpected = unexpected.map(|change| Violation::wrong(format!("told without reason: {change:?}")));
+    result.wrong.extend(unexpected);
     for (job, mails) in by_job {
-        result.doubled += mails.len() - 1;
         let recorded = mails.iter().filter(|mail| evidence.recorded.contains(&mail.id)).count();
         if recorded > 1 {
-            result.wrong.push(format!("job {job} was sent again after it was recorded as sent"));
+            let what = format!("job {job} was sent again after it was recorded as sent");
+            result.wrong.push(Violation::doubled(what));
+        } else {
+            result.doubled_in_window += mails.len() - 1;
         }
     }
     result
@@ -101,9 +112,10 @@ fn change_in(mail: &Mail) -> Option<Told> {
 }
 
 /// E-mails go out twice only where the window was hit: an answer of SES was lost, or whoever sent it died.
-pub(crate) fn doubles_have_a_cause(doubled: usize, causes: u64) -> Vec<String> {
+pub(crate) fn doubles_have_a_cause(doubled: usize, causes: u64) -> Vec<Violation> {
     let is_explained = u64::try_from(doubled).is_ok_and(|doubled| doubled <= causes);
-    if is_explained { Vec::new() } else { vec![format!("{doubled} e-mails doubled, by {causes} causes")] }
+    let what = || format!("{doubled} e-mails doubled, by {causes} causes");
+    if is_explained { Vec::new() } else { vec![Violation::doubled(what())] }
 }
 
 /// Every picture is ready with its thumbnails, whatever pretends to be one has failed for a reason, and the buckets hold
@@ -111,7 +123,7 @@ pub(crate) fn doubles_have_a_cause(doubled: usize, causes: u64) -> Vec<String> {
 pub(crate) async fn every_picture_has_exactly_its_thumbnails(
     workers: &mut [Worker],
     evidence: &Evidence,
-) -> Vec<String> {
+) -> Vec<Violation> {
     let mut wrong = Vec::new();
     let (mut uploads, mut thumbnails) = (BTreeSet::new(), BTreeSet::new());
     for worker in workers {
@@ -119,7 +131,11 @@ pub(crate) async fn every_picture_has_exactly_its_thumbnails(
             let answer = worker.person.get(&format!("/notes/{note}/attachments/{id}")).await;
             let shown = answer.json();
             if let Some(difference) = difference(expected, answer.status.as_u16(), &shown) {
-                wrong.push(format!("/notes/{note}/attachments/{id} ({expected:?}): {difference}"));
+                let what = format!("/notes/{note}/attachments/{id} ({expected:?}): {difference}");
+                wrong.push(match expected {
+                    Attachment::Picture | Attachment::File => Violation::lost(what),
+                    _ => Violation::wrong(what),
+                });
             }
             let place = format!("{}/{note}/{id}", segment(&worker.person.subject));
             if matches!(expected, Attachment::Picture | Attachment::Hostile | Attachment::File) {
@@ -131,8 +147,9 @@ pub(crate) async fn every_picture_has_exactly_its_thumbnails(
         }
     }
     for (expected, found) in [(&uploads, &evidence.uploads), (&thumbnails, &evidence.thumbnails)] {
-        wrong.extend(expected.difference(found).map(|key| format!("{key} is missing")));
-        wrong.extend(found.difference(expected).map(|key| format!("{key} is an orphan")));
+        let missing = |key| Violation::lost(format!("{key} is missing"));
+        wrong.extend(expected.difference(found).map(missing));
+        wrong.extend(found.difference(expected).map(|key| Violation::wrong(format!("{key} is an orphan"))));
     }
     wrong
 }
@@ -167,7 +184,7 @@ fn segment(subject: &str) -> String {
 }
 
 /// Activity is what people did, and reports are a recount of it.
-pub(crate) async fn counters_equal_a_recount(workers: &mut [Worker], evidence: &Evidence) -> Vec<String> {
+pub(crate) async fn counters_equal_a_recount(workers: &mut [Worker], evidence: &Evidence) -> Vec<Violation> {
     let mut wrong = Vec::new();
     let last_day = evidence.activity.keys().map(|(date, _)| *date).max();
     for worker in workers {
@@ -190,8 +207,15 @@ pub(crate) async fn counters_equal_a_recount(workers: &mut [Worker], evidence: &
         if expired > 0 {
             *did.entry("detached").or_default() += expired;
         }
-        if recount != did {
-            wrong.push(format!("{subject} did {did:?}, and activity says {recount:?}"));
+        for kind in did.keys().chain(recount.keys()).collect::<BTreeSet<_>>() {
+            let [done, counted] =
+                [&did, &recount].map(|counts| counts.get(kind).copied().unwrap_or_default());
+            let what = || format!("{subject}: {kind} was done {done} times, and counted {counted} times");
+            match counted.cmp(&done) {
+                Ordering::Less => wrong.push(Violation::lost(what())),
+                Ordering::Equal => {}
+                Ordering::Greater => wrong.push(Violation::doubled(what())),
+            }
         }
     }
     wrong
@@ -205,14 +229,15 @@ async fn report_differs(
     person: &mut Person,
     date: NaiveDate,
     counts: &BTreeMap<String, u64>,
-) -> Option<String> {
+) -> Option<Violation> {
     let report = person.get(&format!("/reports/{date}")).await.json();
     let shown = &report["counts"];
     let is_same = |(kind, count): (&String, &Value)| {
         count.as_u64().unwrap_or_default() == counts.get(kind).copied().unwrap_or_default()
     };
     let is_right = shown.as_object().is_some_and(|shown| shown.iter().all(is_same));
-    (!is_right).then(|| format!("{}'s report of {date} says {report}, a recount {counts:?}", person.subject))
+    let what = || format!("{}'s report of {date} says {report}, a recount {counts:?}", person.subject);
+    (!is_right).then(|| Violation::wrong(what()))
 }
 
 /// Each subscriber had one e-mail for each day that was reported on, and the operator too.
@@ -220,46 +245,51 @@ pub(crate) fn every_daily_report_was_mailed(
     subjects: &[String],
     days: usize,
     evidence: &Evidence,
-) -> Vec<String> {
+) -> Vec<Violation> {
     let mut wrong = Vec::new();
     let addresses = subjects.iter().map(|subject| format!("{subject}@example.com"));
     for address in addresses.chain(["operator@example.com".to_owned()]) {
         let mails = evidence.mails.iter().filter(|mail| mail.to == address && change_in(mail).is_none());
         let jobs = mails.map(|mail| &mail.message_id).collect::<BTreeSet<_>>().len();
-        if jobs != days {
-            wrong.push(format!("{address} has {jobs} daily reports of {days}"));
+        let what = || format!("{address} has {jobs} daily reports of {days}");
+        match jobs.cmp(&days) {
+            Ordering::Less => wrong.push(Violation::lost(what())),
+            Ordering::Equal => {}
+            Ordering::Greater => wrong.push(Violation::doubled(what())),
         }
     }
     wrong
 }
 
 /// No message is left anywhere but in the parking queue, and that holds exactly the poison.
-pub(crate) fn only_poison_is_left(poison: &BTreeSet<String>, evidence: &Evidence) -> Vec<String> {
+pub(crate) fn only_poison_is_left(poison: &BTreeSet<String>, evidence: &Evidence) -> Vec<Violation> {
     let mut wrong = Vec::new();
     for (queue, count) in &evidence.queues {
         if *count > 0 && !queue.ends_with("ParkingQueue") {
-            wrong.push(format!("{count} messages are left in {queue}"));
+            wrong.push(Violation::wrong(format!("{count} messages are left in {queue}")));
         }
     }
     let mut parked = BTreeSet::new();
     for body in &evidence.parked {
         let marks: Vec<&str> = marks_in(body).collect();
         if marks.is_empty() {
-            wrong.push(format!("parked, and no poison: {body}"));
+            wrong.push(Violation::wrong(format!("parked, and no poison: {body}")));
         }
         parked.extend(marks.into_iter().map(ToOwned::to_owned));
     }
-    wrong.extend(poison.difference(&parked).map(|mark| format!("{mark} is not parked")));
+    let unparked = |mark| Violation::lost(format!("{mark} is not parked"));
+    wrong.extend(poison.difference(&parked).map(unparked));
     wrong
 }
 
 /// Every source is at rest.
-pub(crate) fn sources_rest(evidence: &Evidence) -> Vec<String> {
-    evidence.troubled_sources.iter().map(|source| format!("a source is not at rest: {source}")).collect()
+pub(crate) fn sources_rest(evidence: &Evidence) -> Vec<Violation> {
+    let troubled = |source| Violation::wrong(format!("a source is not at rest: {source}"));
+    evidence.troubled_sources.iter().map(troubled).collect()
 }
 
 /// With nothing going wrong any more, no function fails.
-pub(crate) fn no_function_fails_in_calm(before: &Value, after: &Value) -> Vec<String> {
+pub(crate) fn no_function_fails_in_calm(before: &Value, after: &Value) -> Vec<Violation> {
     let errors = |functions: &Value| -> BTreeMap<String, u64> {
         let name = |function: &Value| function["name"].as_str().unwrap_or_default().to_owned();
         let bad = |function: &Value| {
@@ -271,7 +301,33 @@ pub(crate) fn no_function_fails_in_calm(before: &Value, after: &Value) -> Vec<St
     let before = errors(before);
     let failed = |(name, count): (String, u64)| {
         let more = count - before.get(&name).copied().unwrap_or_default().min(count);
-        (more > 0).then(|| format!("{name} failed {more} times in calm"))
+        (more > 0).then(|| Violation::wrong(format!("{name} failed {more} times in calm")))
     };
     errors(after).into_iter().filter_map(failed).collect()
+}
+
+/// Everything that can go wrong did: what never happened proves nothing of how it is survived.
+pub(crate) fn everything_went_wrong(outcome: &Outcome) -> Vec<Violation> {
+    let faults = outcome.faults.iter().map(|(kind, count)| (kind.as_str(), *count));
+    let kills =
+        [("a handler killed", outcome.handler_kills.values().sum()), ("the host killed", outcome.host_kills)];
+    let never = faults.chain(kills).filter(|(_, count)| *count == 0);
+    never.map(|(kind, _)| Violation::wrong(format!("it never came to this: {kind}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Plan;
+
+    #[test]
+    fn what_never_went_wrong_is_told() {
+        let mut outcome = Outcome::new(&Plan::short(1));
+        let kinds = outcome.faults.len();
+        assert_eq!(everything_went_wrong(&outcome).len(), kinds + 2);
+        outcome.faults.values_mut().skip(1).for_each(|count| *count = 1);
+        outcome.host_kills = 1;
+        outcome.handler_kills.insert("SendEmailFunction".to_owned(), 1);
+        assert_eq!(everything_went_wrong(&outcome).len(), 1);
+    }
 }

@@ -32,7 +32,7 @@ mod poison;
 mod run;
 mod workload;
 
-pub use outcome::Outcome;
+pub use outcome::{Kind, Outcome, Violation, table};
 pub use plan::Plan;
 pub use run::{Progress, run};
 

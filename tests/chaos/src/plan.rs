@@ -1,5 +1,6 @@
 //! How much chaos.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A run's size and seed. The same plan does the same things in the same order for each person.
@@ -16,8 +17,8 @@ pub struct Plan {
     pub host_kills: usize,
     /// How often some handler is killed, on average.
     pub handler_kill_every: Duration,
-    /// An optimised host and handlers.
-    pub release: bool,
+    /// A new directory for the host's data, which stays; otherwise nothing does.
+    pub data: Option<PathBuf>,
 }
 
 impl Plan {
@@ -30,7 +31,7 @@ impl Plan {
             people: 4,
             host_kills: 1,
             handler_kill_every: Duration::from_millis(1_000),
-            release: false,
+            data: None,
         }
     }
 
@@ -43,7 +44,7 @@ impl Plan {
             people: 16,
             host_kills: 8,
             handler_kill_every: Duration::from_millis(250),
-            release: true,
+            data: None,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::killer::Killer;
 use crate::model::Told;
 use crate::person::Person;
 use crate::workload::Worker;
-use crate::{Error, Outcome, Plan, day, faults, invariants, poison};
+use crate::{Error, Outcome, Plan, Violation, day, faults, invariants, poison};
 use chrono::{Days, NaiveTime};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -179,7 +179,7 @@ impl Run {
             outcome.writes += worker.model.writes;
             outcome.uploads += worker.model.uploads;
             told.extend(worker.model.told.iter().cloned());
-            wrong.append(&mut worker.model.violations);
+            wrong.extend(worker.model.violations.drain(..).map(Violation::wrong));
             wrong.extend(invariants::every_acknowledged_write_is_readable(worker).await);
         }
         wrong
@@ -192,18 +192,20 @@ impl Run {
 
         let notifications = invariants::every_notification_was_sent_once(&told, &evidence);
         wrong.extend(notifications.wrong);
-        outcome.faults = self.cloud.fired();
+        outcome.faults.extend(self.cloud.fired());
         let lost_answers = outcome.faults.get("ses: answer lost").copied().unwrap_or_default();
         let deaths = outcome.handler_kills.get("SendEmailFunction").copied().unwrap_or_default();
-        let causes = lost_answers + deaths + outcome.host_kills as u64 * SENDERS;
-        wrong.extend(invariants::doubles_have_a_cause(notifications.doubled, causes));
+        let causes = lost_answers + deaths + outcome.host_kills * SENDERS;
+        wrong.extend(invariants::doubles_have_a_cause(notifications.doubled_in_window, causes));
 
         outcome.notifications = notifications.expected;
         outcome.sent = notifications.sent;
-        outcome.doubled = notifications.doubled;
+        outcome.doubled_in_window = notifications.doubled_in_window;
         outcome.poison = self.poison.len();
         outcome.parked = evidence.parked.len();
         outcome.window_us = quantiles(evidence.unrecorded_us);
+        let never = invariants::everything_went_wrong(outcome);
+        outcome.violations.extend(never);
         Ok(())
     }
 
