@@ -50,8 +50,7 @@ impl Cloud {
         if release {
             arguments.push("--release-handlers".to_owned());
         }
-        let options =
-            Options { data: Some(data.clone()), arguments, release, ..Options::default() };
+        let options = Options { data: Some(data.clone()), arguments, release, ..Options::default() };
         let cloud = Self {
             data,
             _temporary: temporary,

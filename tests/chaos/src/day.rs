@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::cloud::Cloud;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use end_to_end::Api;
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 const MOST_MOVES: usize = 2_000;
 /// What comes due within so long of the next is waited for with it.
 const TOGETHER: TimeDelta = TimeDelta::seconds(20);
+const NOON: NaiveTime = NaiveTime::from_hms_opt(12, 0, 0).expect("a time of day");
 
 /// Moves the clock to whatever is waited for next, again and again, until nothing is.
 pub(crate) async fn drain(cloud: &Cloud) -> Result<(), Error> {
@@ -49,6 +50,19 @@ pub(crate) async fn let_schedules_run(cloud: &Cloud, until: DateTime<Utc>) -> Re
             }
         }
     }
+}
+
+/// Begins at noon: whatever time it is at the machine, the hours that a drain passes have no schedule in them, and each
+/// night has its own.
+pub(crate) async fn begin(api: &Api) -> Result<(), Error> {
+    let noon = next_noon(api).await?;
+    set_clock(api, noon).await
+}
+
+/// Noon of the next day.
+pub(crate) async fn next_noon(api: &Api) -> Result<DateTime<Utc>, Error> {
+    let tomorrow = now(api).await?.date_naive().succ_opt().ok_or("the calendar ends")?;
+    Ok(tomorrow.and_time(NOON).and_utc())
 }
 
 pub(crate) async fn now(api: &Api) -> Result<DateTime<Utc>, Error> {

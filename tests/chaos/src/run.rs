@@ -7,7 +7,6 @@ use crate::model::Told;
 use crate::person::Person;
 use crate::workload::Worker;
 use crate::{Error, Outcome, Plan, Violation, day, faults, invariants, poison};
-use chrono::{Days, NaiveTime};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -43,6 +42,7 @@ pub async fn run(plan: &Plan, progress: Arc<dyn Progress>) -> Result<Outcome, Er
         workers: Vec::new(),
         poison: BTreeSet::new(),
     };
+    day::begin(&run.cloud.api().await).await?;
     run.hire().await;
     run.day().await?;
     let mut reported = BTreeSet::new();
@@ -136,12 +136,12 @@ impl Run {
     /// The schedules of one night run, with everything going wrong; returns the day that was reported on.
     async fn night(&mut self) -> Result<chrono::NaiveDate, Error> {
         self.progress.stage("night");
-        let today = day::now(&self.cloud.api().await).await?.date_naive();
-        let tomorrow = today.checked_add_days(Days::new(1)).ok_or("the calendar ends")?;
+        let api = self.cloud.api().await;
+        let today = day::now(&api).await?.date_naive();
+        let noon = day::next_noon(&api).await?;
         self.cloud.set_faults(faults::all()).await;
-        let killer = self.killer(&tomorrow.to_string());
-        let noon = tomorrow.and_time(NaiveTime::from_hms_opt(12, 0, 0).unwrap_or_default());
-        self.outcome.schedule_runs += day::let_schedules_run(&self.cloud, noon.and_utc()).await?;
+        let killer = self.killer(&noon.to_string());
+        self.outcome.schedule_runs += day::let_schedules_run(&self.cloud, noon).await?;
         self.count_kills(killer).await;
         self.rest().await?;
         Ok(today)
