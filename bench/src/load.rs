@@ -4,6 +4,7 @@
 mod client;
 mod measure;
 mod phases;
+mod section;
 
 use clap::Parser;
 use end_to_end::{Host, Options};
@@ -66,7 +67,7 @@ async fn main() -> Result<(), client::Error> {
     let table = measure::table(&rows);
     println!("{table}");
     if let Some(path) = arguments.write {
-        measure::write_section(&path, "Load", &table)?;
+        section::write(&path, "Load", &table)?;
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
 use std::time::Duration;
 
 /// Latencies in microseconds, up to a minute, to three digits.
@@ -122,14 +121,4 @@ pub(crate) fn table(rows: &[(String, Outcome)]) -> String {
         );
     }
     table
-}
-
-/// Puts `table` between the markers of `section` in a Markdown file.
-pub(crate) fn write_section(path: &Path, section: &str, table: &str) -> std::io::Result<()> {
-    let (begin, end) = (format!("<!-- begin {section} -->"), format!("<!-- end {section} -->"));
-    let text = std::fs::read_to_string(path)?;
-    let missing = || std::io::Error::other(format!("{} has no section {section}", path.display()));
-    let from = text.find(&begin).ok_or_else(missing)? + begin.len();
-    let to = text.find(&end).ok_or_else(missing)?;
-    std::fs::write(path, format!("{}\n{table}{}", &text[..from], &text[to..]))
 }
