@@ -39,6 +39,9 @@ impl DailyReport {
     ///
     /// Page by page: first what the page leads to, then the progress beyond it, in one item with the totals. A run that
     /// dies between the two does the page again, to the same reports and the same e-mail keys.
+    ///
+    /// An entry that comes when its place was counted, hours late, is kept and in no report: a report that was mailed does
+    /// not change any more.
     pub(crate) async fn run(&self, run: &ScheduledRun, deadline: Deadline) -> Result<Answer, Failure> {
         let date = run.scheduled_time.minus(DAY).date();
         let mut progress = self.store.daily_progress(date).await?;
