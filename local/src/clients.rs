@@ -53,6 +53,7 @@ pub enum ClientError {
 #[derive(Clone, Debug)]
 pub struct Clients {
     pub dynamodb: aws_sdk_dynamodb::Client,
+    pub lambda: aws_sdk_lambda::Client,
     pub streams: aws_sdk_dynamodbstreams::Client,
     pub s3: aws_sdk_s3::Client,
     pub sqs: aws_sdk_sqs::Client,
@@ -94,12 +95,20 @@ impl Clients {
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Ok(Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            lambda: aws_sdk_lambda::Client::new(&config),
             streams: aws_sdk_dynamodbstreams::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
             sqs: aws_sdk_sqs::Client::new(&config),
             ses: aws_sdk_ses::Client::new(&config),
             sns: aws_sdk_sns::Client::new(&config),
         })
+    }
+
+    /// The same, with functions that are elsewhere than the data.
+    #[must_use]
+    pub fn with_functions_at(self, url: &str) -> Self {
+        let config = self.lambda.config().to_builder().endpoint_url(url).build();
+        Self { lambda: aws_sdk_lambda::Client::from_conf(config), ..self }
     }
 }
 

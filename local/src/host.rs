@@ -113,6 +113,14 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
         },
     )?);
 
+    let functions = Arc::downgrade(&(sources.clone() as Arc<dyn emulator::lambda::Functions>));
+    let functions_url = match &services.emulator {
+        Some(emulator) => {
+            emulator.invoke_by(functions);
+            services.url.clone()
+        }
+        None => format!("{api_url}/_local/lambda"),
+    };
     let gateway = match &app.http_api {
         Some(api) => {
             let verifier = Verifier::new(identity.clone(), clock.clone());
@@ -125,7 +133,7 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
         sources: sources.clone(),
         identity,
         emulator: services.emulator.clone(),
-        clients,
+        clients: clients.with_functions_at(&functions_url),
         clock,
         state,
         api_url: api_url.clone(),
@@ -138,6 +146,7 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
     let ready = Ready {
         api: api_url,
         endpoint: services.url,
+        functions: functions_url,
         region: REGION.to_owned(),
         pid: std::process::id(),
         is_embedded: services.emulator.is_some(),

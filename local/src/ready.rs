@@ -16,6 +16,8 @@ pub struct Ready {
     pub api: String,
     /// URL of the AWS endpoint that the data services are behind.
     pub endpoint: String,
+    /// URL of the AWS endpoint that takes invocations of the functions (`Invoke`).
+    pub functions: String,
     pub region: String,
     pub pid: u32,
     /// Whether the data services are the host's own.
@@ -82,6 +84,7 @@ mod tests {
         let ready = Ready {
             api: "http://127.0.0.1:1".into(),
             endpoint: "http://127.0.0.1:2".into(),
+            functions: "http://127.0.0.1:2".into(),
             region: "r".into(),
             pid: 1,
             is_embedded: true,

@@ -2,7 +2,7 @@
 
 use crate::sigv4::{Authorization, Denial};
 use crate::wire::{self, Form, ServiceError};
-use crate::{Emulator, ses, sns};
+use crate::{Emulator, lambda, ses, sns};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
@@ -43,6 +43,7 @@ enum Route {
     Query { service: &'static str },
     SesV2,
     SesMailbox,
+    Lambda,
     Unknown { service: String },
     S3,
 }
@@ -60,6 +61,7 @@ fn route(parts: &Parts) -> Route {
         "s3" => Route::S3,
         "ses" | "email" if path.starts_with("/v2/email/") => Route::SesV2,
         "ses" | "email" => Route::Query { service: "ses" },
+        "lambda" => Route::Lambda,
         "sns" => Route::Query { service: "sns" },
         "sqs" => Route::Query { service: "sqs" },
         "sts" => Route::Query { service: "sts" },
@@ -106,6 +108,7 @@ async fn answer(State(emulator): State<Emulator>, request: Request<Body>) -> Res
         Route::Query { service } => query(&emulator, &parts, &body, service).await,
         Route::SesV2 => ses_v2(&emulator, &parts, &body).await,
         Route::SesMailbox => mailbox(&emulator),
+        Route::Lambda => invoke(&emulator, &parts, &body).await,
         Route::Unknown { service } => {
             wire::json_error(&ServiceError::unknown_operation(&service, parts.uri.path()))
         }
@@ -221,6 +224,26 @@ async fn ses_v2(e: &Emulator, parts: &Parts, body: &[u8]) -> Response {
         }
     };
     with_faults(e, "ses", operation, wire::rest_json_error, call).await
+}
+
+async fn invoke(e: &Emulator, parts: &Parts, body: &Bytes) -> Response {
+    if let Err(denial) = verify(e, parts, body) {
+        return wire::rest_json_error(&denied(denial, denial.query_code()));
+    }
+    let Some(function) = lambda::invoked(&parts.method, parts.uri.path()) else {
+        return wire::rest_json_error(&ServiceError::unknown_operation("lambda", parts.uri.path()));
+    };
+    let call = async {
+        match e.0.functions.get().and_then(std::sync::Weak::upgrade) {
+            Some(functions) => lambda::invoke(&*functions, &function, &parts.headers, body),
+            None => wire::rest_json_error(&ServiceError {
+                status: 404,
+                code: Cow::Borrowed("ResourceNotFoundException"),
+                message: format!("Function not found: {function}"),
+            }),
+        }
+    };
+    with_faults(e, "lambda", lambda::OPERATION, wire::rest_json_error, call).await
 }
 
 /// The newest mails as JSON, for scripts that want to see what was sent.

@@ -9,6 +9,7 @@ pub mod clock;
 mod dynamo;
 mod faults;
 mod front;
+pub mod lambda;
 mod s3;
 mod ses;
 mod sigv4;
@@ -25,7 +26,7 @@ pub use sqs::PeekedMessage;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use tokio::sync::watch;
 
 /// Resolves an access key id to its secret; `None` for a key that does not exist.
@@ -114,6 +115,8 @@ pub(crate) struct Inner {
     pub(crate) sns: Arc<sns::Sns>,
     pub(crate) ses: ses::Ses,
     pub(crate) s3: s3::Front,
+    /// Not the emulator's own: whoever runs them may well hold it.
+    pub(crate) functions: OnceLock<Weak<dyn lambda::Functions>>,
 }
 
 impl Emulator {
@@ -136,6 +139,7 @@ impl Emulator {
             sqs,
             sns,
             s3,
+            functions: OnceLock::new(),
         })))
     }
 
@@ -167,6 +171,13 @@ impl Emulator {
     /// service: status and JSON of the answer to `operation` (such as `SendMessage`) with the JSON `body`.
     pub async fn sqs(&self, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
         sqs::json::carry_out(&self.0.sqs, operation, body).await
+    }
+
+    /// Takes invocations of these functions from now on. Said once; before, and when they are gone, there is no function.
+    pub fn invoke_by(&self, functions: Weak<dyn lambda::Functions>) {
+        if self.0.functions.set(functions).is_err() {
+            tracing::debug!("functions were given before");
+        }
     }
 
     /// The faults to inject.

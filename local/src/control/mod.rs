@@ -54,6 +54,7 @@ pub fn router(control: Arc<Control>) -> Router {
         .route("/queues/{name}/replay", post(queues::replay))
         .route("/schedules", get(observe::schedules))
         .route("/schedules/{name}/run", post(operate::run_schedule))
+        .route("/lambda/2015-03-31/functions/{name}/invocations", post(operate::invoke))
         .route("/clock", get(observe::clock).post(operate::move_clock))
         .route("/faults", get(observe::faults).post(operate::add_fault).delete(operate::clear_faults))
         .route("/functions", get(observe::functions))

@@ -4,7 +4,8 @@ use super::{Control, Refusal, read};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use emulator::Fault;
 use serde::Deserialize;
@@ -39,6 +40,16 @@ pub(super) async fn run_schedule(
         .ok_or_else(not_found)?;
     let execution = control.sources.run_schedule(full).await.ok_or_else(not_found)?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "schedule": full, "execution_id": execution }))))
+}
+
+/// Lambda's `Invoke`, unsigned as all of these routes: where the data is elsewhere, no endpoint but this one has the functions.
+pub(super) async fn invoke(
+    State(control): State<Arc<Control>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    event: Bytes,
+) -> Response {
+    emulator::lambda::invoke(&*control.sources, &name, &headers, &event)
 }
 
 #[derive(Deserialize)]

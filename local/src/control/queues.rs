@@ -55,7 +55,7 @@ pub(super) async fn messages(
         // SQS shows a message only to who receives it, and counts that.
         None => {
             let letters =
-                DeadLetters::open(control.clients.sqs.clone(), &name).await.map_err(Refusal::failed)?;
+                DeadLetters::open((&control.clients).into(), &name).await.map_err(Refusal::failed)?;
             let listing = letters.list(LISTED).await.map_err(Refusal::failed)?;
             Ok(Json(listing.letters.iter().map(peeked).collect()))
         }
@@ -75,7 +75,7 @@ pub(super) async fn replay(
     body: Bytes,
 ) -> Result<Json<Value>, Refusal> {
     let body: ReplayBody = if body.is_empty() { ReplayBody::default() } else { super::read(&body)? };
-    let letters = DeadLetters::open(control.clients.sqs.clone(), &name).await.map_err(Refusal::not_found)?;
+    let letters = DeadLetters::open((&control.clients).into(), &name).await.map_err(Refusal::not_found)?;
     let which = body.message_id.map_or(Which::All, |id| Which::Only([id].into()));
     let outcome = letters.act(Action::Replay, &which, &Course::default()).await.map_err(Refusal::failed)?;
     if let Some(id) = outcome.missing.first() {

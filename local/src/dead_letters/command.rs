@@ -2,14 +2,14 @@
 
 use super::render::{self, Canvas, harmless, plural};
 use super::{
-    Action, Course, DeadLetter, DeadLetterError, DeadLetters, Listing, MOST_HELD, Outcome, Which, find,
+    Action, Course, DeadLetter, DeadLetterError, DeadLetters, Listing, MOST_HELD, Outcome, Services, Which,
+    find,
 };
 use crate::cli::{DeadLettersCommand, DeadLettersOptions, Selection};
 use crate::clients::{self, ClientError, Clients};
 use crate::credentials::Keys;
 use crate::host::REGION;
 use crate::ready::{NotRunning, Ready};
-use aws_sdk_sqs::Client;
 use futures_util::{StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeSet;
@@ -82,8 +82,8 @@ pub async fn run(options: DeadLettersOptions) -> ExitCode {
 }
 
 async fn carry_out(options: DeadLettersOptions) -> Result<Exit, CommandError> {
-    let (client, known) = connect(&options).await?;
-    let queues = find::queues(&client, &options.queue, &known).await?;
+    let (services, known) = connect(&options).await?;
+    let queues = find::queues(&services, &options.queue, &known).await?;
     if queues.is_empty() {
         eprintln!("No queue leaves its dead letters in another; name one with --queue.");
         return Ok(Exit::Done);
@@ -96,22 +96,26 @@ async fn carry_out(options: DeadLettersOptions) -> Result<Exit, CommandError> {
     }
 }
 
-/// A client of the SQS that is meant, and the queues that are known there for dead letters.
-async fn connect(options: &DeadLettersOptions) -> Result<(Client, Vec<String>), CommandError> {
+/// Clients of the SQS that is meant and of the Lambda beside it, and the queues that are known there for dead letters.
+async fn connect(options: &DeadLettersOptions) -> Result<(Services, Vec<String>), CommandError> {
     if options.aws {
         let config = clients::of_aws().await?;
         config.region().ok_or(CommandError::NoRegion)?;
-        return Ok((Client::new(&config), Vec::new()));
+        let sqs = aws_sdk_sqs::Client::new(&config);
+        return Ok((Services { sqs, lambda: aws_sdk_lambda::Client::new(&config) }, Vec::new()));
     }
     if let Some(url) = &options.endpoint {
         let variable = |name| std::env::var(name).ok().filter(|region| !region.is_empty());
         let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
         let region = region.as_deref().unwrap_or(REGION);
-        return Ok((Clients::new(url, region, Keys::from_environment().for_sdk())?.sqs, Vec::new()));
+        let clients = Clients::new(url, region, Keys::from_environment().for_sdk())?;
+        return Ok(((&clients).into(), Vec::new()));
     }
     let host = Ready::find(&options.data)?;
     let keys = if host.is_embedded { Keys::developer() } else { Keys::from_environment() };
-    Ok((Clients::new(&host.endpoint, &host.region, keys.for_sdk())?.sqs, host.dead_letter_queues))
+    let clients = Clients::new(&host.endpoint, &host.region, keys.for_sdk())?;
+    let clients = clients.with_functions_at(&host.functions);
+    Ok(((&clients).into(), host.dead_letter_queues))
 }
 
 async fn list_all(queues: &[DeadLetters], limit: usize) -> Result<Vec<Listing>, CommandError> {

@@ -1,6 +1,6 @@
 //! Which queues hold what failed.
 
-use super::{DeadLetterError, DeadLetters, causes, sqs_error};
+use super::{DeadLetterError, DeadLetters, Services, causes, sqs_error};
 use crate::app::{self, name_of};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -18,29 +18,30 @@ const AT_ONCE: usize = 8;
 /// # Errors
 /// When a name fits no queue or several, or SQS cannot be asked.
 pub(super) async fn queues(
-    client: &Client,
+    services: &Services,
     wanted: &[String],
     known: &[String],
 ) -> Result<Vec<DeadLetters>, DeadLetterError> {
+    let client = &services.sqs;
     if wanted.is_empty() {
         let mut names = redrive_targets(client).await?;
         names.extend(known.iter().cloned());
-        return open_all(client, names).await;
+        return open_all(services, names).await;
     }
     let mut names = BTreeSet::new();
     for name in wanted {
-        match DeadLetters::open(client.clone(), name).await {
+        match DeadLetters::open(services.clone(), name).await {
             Ok(found) => _ = names.insert(found.queue),
             Err(DeadLetterError::NoQueue { .. }) => _ = names.insert(by_part(client, name, known).await?),
             Err(error) => return Err(error),
         }
     }
-    open_all(client, names).await
+    open_all(services, names).await
 }
 
-async fn open_all(client: &Client, names: BTreeSet<String>) -> Result<Vec<DeadLetters>, DeadLetterError> {
+async fn open_all(services: &Services, names: BTreeSet<String>) -> Result<Vec<DeadLetters>, DeadLetterError> {
     futures_util::stream::iter(names)
-        .map(|name| async move { DeadLetters::open(client.clone(), &name).await })
+        .map(|name| async move { DeadLetters::open(services.clone(), &name).await })
         .buffered(AT_ONCE)
         .try_collect()
         .await

@@ -1,5 +1,6 @@
 //! A failed message, and what can be told of it without telling what it says.
 
+use super::given_up::GivenUp;
 use crate::app::name_of;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use chrono::{DateTime, Utc};
@@ -36,6 +37,8 @@ pub struct DeadLetter {
     pub queue: String,
     /// The name of the queue it failed in, where known.
     pub source_queue: Option<String>,
+    /// The name of the function it was for, where it is an event that Lambda or Scheduler gave up.
+    pub function: Option<String>,
     /// When it was given up; where SQS itself did that, when it was sent.
     pub at: Option<DateTime<Utc>>,
     /// How often it was received here, this time included.
@@ -51,6 +54,19 @@ pub struct DeadLetter {
     pub bytes: usize,
     #[serde(skip)]
     pub(super) message: Message,
+    #[serde(skip)]
+    given_up: Option<GivenUp>,
+}
+
+/// Where a replay takes a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin<'a> {
+    /// The queue it failed in, by ARN.
+    Queue(&'a str),
+    /// The function its event was for, by ARN.
+    Function { arn: &'a str, event: &'a str },
+    /// Nowhere, and why.
+    Unknown(&'a str),
 }
 
 impl DeadLetter {
@@ -67,26 +83,39 @@ impl DeadLetter {
         let sent = system(&message, &MessageSystemAttributeName::SentTimestamp)
             .and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?));
         let body = message.body.as_deref().unwrap_or_default();
+        let given_up = GivenUp::read(&message);
+        let told = given_up.as_ref();
         Self {
             message_id: message.message_id.clone().unwrap_or_default(),
             queue: queue.to_owned(),
             source_queue: source_arn(&message).map(|arn| name_of(arn).to_owned()),
+            function: told.and_then(GivenUp::function).map(ToOwned::to_owned),
             at: sent,
             receives: system(&message, &MessageSystemAttributeName::ApproximateReceiveCount)
                 .and_then(|count| count.parse().ok())
                 .unwrap_or_default(),
             replays: noted(attribute::REPLAYS).and_then(|count| count.parse().ok()).unwrap_or_default(),
-            error: noted(attribute::ERROR),
+            error: noted(attribute::ERROR).or_else(|| told?.error.clone()),
             is_permanent: noted(attribute::FAILURE).is_some_and(|failure| failure == "permanent"),
-            kind: kind(body),
+            kind: told.and_then(|told| told.kind.clone()).unwrap_or_else(|| kind(body)),
             bytes: body.len(),
             message,
+            given_up,
         }
     }
 
-    /// The ARN of the queue it failed in, where known.
-    pub(super) fn source_arn(&self) -> Option<&str> {
-        source_arn(&self.message)
+    /// A message that failed in a queue goes back there, whatever it is.
+    pub(super) fn origin(&self) -> Origin<'_> {
+        if let Some(arn) = source_arn(&self.message) {
+            return Origin::Queue(arn);
+        }
+        match &self.given_up {
+            Some(GivenUp { function_arn: Some(arn), event: Ok(event), .. }) => {
+                Origin::Function { arn, event }
+            }
+            Some(GivenUp { event: Err(reason), .. }) => Origin::Unknown(reason),
+            _ => Origin::Unknown("it does not say which queue it failed in"),
+        }
     }
 
     pub fn body(&self) -> &str {
@@ -138,8 +167,7 @@ fn kind(body: &str) -> String {
     let Some(object) = value.as_object() else {
         return if value.is_array() { "a list" } else { "a value" }.to_owned();
     };
-    let kind = invocation_record(&value)
-        .or_else(|| event(&value))
+    let kind = event(&value)
         .or_else(|| event(&value["Records"][0]))
         .or_else(|| NAMING_FIELDS.iter().find_map(|field| name(&value[field])).map(ToOwned::to_owned))
         .unwrap_or_else(|| {
@@ -149,27 +177,18 @@ fn kind(body: &str) -> String {
     kind.chars().take(KIND_CHARACTERS).collect()
 }
 
-/// Lambda's record of an invocation, or of a batch of a stream, that it gave up.
-fn invocation_record(value: &Value) -> Option<String> {
-    let context = &value["requestContext"];
-    let condition = name(&context["condition"])?;
-    let function = name_of(context["functionArn"].as_str()?.trim_end_matches(":$LATEST"));
-    let what = if value["DDBStreamBatchInfo"].is_object() { "stream batch of" } else { "invocation of" };
-    is_name(function).then(|| format!("{what} {function}: {condition}"))
-}
-
 /// A record of one of AWS's event sources.
 fn event(value: &Value) -> Option<String> {
     let source = name(&value["eventSource"])?;
     Some(name(&value["eventName"]).map_or_else(|| source.to_owned(), |event| format!("{source} {event}")))
 }
 
-fn name(value: &Value) -> Option<&str> {
+pub(super) fn name(value: &Value) -> Option<&str> {
     value.as_str().filter(|text| is_name(text))
 }
 
 /// Whether a text is a name of a program's making: one short word.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     (1..=KIND_CHARACTERS).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte))
 }
@@ -181,8 +200,6 @@ mod tests {
 
     #[test]
     fn a_kind_comes_from_the_shape() {
-        let batch = json!({ "requestContext": { "condition": "RetryAttemptsExhausted",
-            "functionArn": "arn:aws:lambda:eu-west-1:12:function:changes" }, "DDBStreamBatchInfo": {} });
         for (body, expected) in [
             (json!({ "template": "note_changed", "to": "ben@example.com" }), "note_changed"),
             (json!({ "eventSource": "aws:dynamodb", "eventName": "MODIFY" }), "aws:dynamodb MODIFY"),
@@ -190,7 +207,6 @@ mod tests {
                 json!({ "Records": [{ "eventSource": "aws:s3", "eventName": "ObjectCreated:Put" }] }),
                 "aws:s3 ObjectCreated:Put",
             ),
-            (batch, "stream batch of changes: RetryAttemptsExhausted"),
             (json!({ "to": "x", "at": 1 }), "{at, to}"),
             (json!([1]), "a list"),
             (json!("Dear Ben"), "a value"),

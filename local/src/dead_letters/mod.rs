@@ -1,4 +1,5 @@
 //! Working with what failed: list, show, replay and discard the messages of dead-letter and parking queues, over any SQS.
+//! Messages that failed in a queue go back there; events that Lambda or Scheduler gave up go back to their function.
 //!
 //! SQS has no way to look at a message without receiving it. So whatever is looked at is hidden for a moment, is shown
 //! again at the end, and counts one receive more. A FIFO queue gives ten messages of a group at most before the first of
@@ -6,6 +7,7 @@
 
 mod command;
 mod find;
+mod given_up;
 mod letter;
 mod move_back;
 mod render;
@@ -16,6 +18,7 @@ pub use command::run;
 pub use letter::DeadLetter;
 pub(crate) use render::SHORT_ID;
 
+use crate::clients::Clients;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::operation::receive_message::ReceiveMessageOutput;
 use aws_sdk_sqs::types::{
@@ -53,6 +56,19 @@ pub enum DeadLetterError {
     Ambiguous(String),
 }
 
+/// Where dead letters are, and where they go back to.
+#[derive(Clone, Debug)]
+pub struct Services {
+    pub sqs: Client,
+    pub lambda: aws_sdk_lambda::Client,
+}
+
+impl From<&Clients> for Services {
+    fn from(clients: &Clients) -> Self {
+        Self { sqs: clients.sqs.clone(), lambda: clients.lambda.clone() }
+    }
+}
+
 /// Which messages to act on.
 #[derive(Clone, Debug)]
 pub enum Which {
@@ -74,8 +90,9 @@ impl Which {
 /// What to do with messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Sends a message back to the queue it failed in, and then removes it here. In between it is in both, and an
-    /// interruption leaves it there: a repeated event, which its handlers bear as they bear every repeated delivery.
+    /// Sends a message back to the queue it failed in, or has its function invoked, and then removes it here. In between
+    /// it is in both, and an interruption leaves it there: a repeated event, which its handlers bear as they bear every
+    /// repeated delivery.
     Replay,
     /// Removes a message for good.
     Discard,
@@ -127,7 +144,7 @@ impl Course {
 /// The dead letters of one queue.
 #[derive(Clone, Debug)]
 pub struct DeadLetters {
-    client: Client,
+    services: Services,
     queue: String,
     url: String,
 }
@@ -137,9 +154,9 @@ impl DeadLetters {
     ///
     /// # Errors
     /// When there is no such queue, or it cannot be asked.
-    pub async fn open(client: Client, queue: &str) -> Result<Self, DeadLetterError> {
-        let url = queue_url(&client, queue).await?;
-        Ok(Self { client, queue: queue.to_owned(), url })
+    pub async fn open(services: Services, queue: &str) -> Result<Self, DeadLetterError> {
+        let url = queue_url(&services.sqs, queue).await?;
+        Ok(Self { services, queue: queue.to_owned(), url })
     }
 
     pub fn queue(&self) -> &str {
@@ -156,7 +173,7 @@ impl DeadLetters {
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let request = self.client.get_queue_attributes().queue_url(&self.url);
+        let request = self.services.sqs.get_queue_attributes().queue_url(&self.url);
         let request = request.set_attribute_names(Some(names.to_vec()));
         let output = request.send().await.map_err(|error| sqs_error(&self.queue, &error))?;
         let counts = output.attributes.unwrap_or_default();
@@ -269,7 +286,7 @@ impl DeadLetters {
     ) -> Result<(), DeadLetterError> {
         let letters: Vec<&DeadLetter> = message_ids.iter().filter_map(|id| pass.letters.get(id)).collect();
         let kept = match action {
-            Action::Replay => sources.send_back(&self.client, &self.url, &letters).await,
+            Action::Replay => sources.send_back(&self.services, &self.url, &letters).await,
             Action::Discard => BTreeMap::new(),
         };
         let gone: Vec<&DeadLetter> =
@@ -310,7 +327,8 @@ impl DeadLetters {
     }
 
     async fn receive_some(&self) -> Result<ReceiveMessageOutput, DeadLetterError> {
-        self.client
+        self.services
+            .sqs
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(BATCH as i32)
@@ -334,7 +352,7 @@ impl DeadLetters {
                     .build()
                     .ok()
             });
-            let request = self.client.change_message_visibility_batch().queue_url(&self.url);
+            let request = self.services.sqs.change_message_visibility_batch().queue_url(&self.url);
             if let Err(error) = request.set_entries(Some(entries.collect())).send().await {
                 let error = sqs_error(&self.queue, &error);
                 tracing::debug!(%error, seconds = HOLD_SECONDS, "messages stay hidden");
@@ -354,7 +372,7 @@ impl DeadLetters {
                 .build()
                 .ok()
         });
-        let request = self.client.delete_message_batch().queue_url(&self.url);
+        let request = self.services.sqs.delete_message_batch().queue_url(&self.url);
         match request.set_entries(Some(entries.collect())).send().await {
             Ok(output) => by_message(letters, output.failed()),
             Err(error) => all_by_message(letters, &sqs_error(&self.queue, &error).to_string()),
@@ -425,9 +443,16 @@ where
     E: std::error::Error + ProvideErrorMetadata + 'static,
     R: std::fmt::Debug,
 {
+    DeadLetterError::Sqs { queue: queue.to_owned(), problem: problem(error) }
+}
+
+fn problem<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug,
+{
     let said = error.as_service_error().and_then(|error| error.message().or(error.code()));
-    let problem = said.map_or_else(|| causes(error), ToOwned::to_owned);
-    DeadLetterError::Sqs { queue: queue.to_owned(), problem }
+    said.map_or_else(|| causes(error), ToOwned::to_owned)
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

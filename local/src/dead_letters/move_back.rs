@@ -1,7 +1,9 @@
-//! Sends dead letters back to the queues they failed in.
+//! Sends dead letters back to the queues they failed in, or to the functions they were for.
 
-use super::{BATCH, DeadLetter, all_by_message, by_message, queue_url, sqs_error};
+use super::letter::Origin;
+use super::{BATCH, DeadLetter, Services, all_by_message, by_message, problem, queue_url, sqs_error};
 use crate::app::name_of;
+use aws_sdk_lambda::types::InvocationType;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends,
@@ -18,34 +20,40 @@ const REQUEST_BYTES: usize = 262_144;
 pub(super) struct Sources(BTreeMap<String, Result<String, String>>);
 
 impl Sources {
-    /// Sends each message to the queue it failed in; those that could not be sent, by id, with the reason.
+    /// Sends each message to the queue it failed in, or to the function it was for; those that were not taken there, by id,
+    /// with the reason.
     pub(super) async fn send_back(
         &mut self,
-        client: &Client,
+        services: &Services,
         from: &str,
         letters: &[&DeadLetter],
     ) -> BTreeMap<String, String> {
         let mut kept = BTreeMap::new();
         let mut by_queue: BTreeMap<String, Vec<&DeadLetter>> = BTreeMap::new();
         for letter in letters {
-            match self.of(client, from, letter).await {
-                Ok(url) => by_queue.entry(url).or_default().push(letter),
-                Err(reason) => _ = kept.insert(letter.message_id.clone(), reason),
+            let sent = match letter.origin() {
+                Origin::Queue(arn) => {
+                    let url = self.url_of(&services.sqs, from, name_of(arn)).await;
+                    url.map(|url| by_queue.entry(url).or_default().push(letter))
+                }
+                Origin::Function { arn, event } => {
+                    let invoked = invoke(&services.lambda, arn, event).await;
+                    let function = letter.function.as_deref().unwrap_or(arn);
+                    invoked.map_err(|problem| format!("function {function}: {problem}"))
+                }
+                Origin::Unknown(reason) => Err(format!("{reason}: discard it, or send its payload yourself")),
+            };
+            if let Err(reason) = sent {
+                kept.insert(letter.message_id.clone(), reason);
             }
         }
         for (url, letters) in by_queue {
-            kept.extend(send_to(client, &url, &letters).await);
+            kept.extend(send_to(&services.sqs, &url, &letters).await);
         }
         kept
     }
 
-    async fn of(&mut self, client: &Client, from: &str, letter: &DeadLetter) -> Result<String, String> {
-        let Some(arn) = letter.source_arn() else {
-            return Err(
-                "it does not say which queue it failed in: discard it, or send its payload yourself".into()
-            );
-        };
-        let name = name_of(arn);
+    async fn url_of(&mut self, client: &Client, from: &str, name: &str) -> Result<String, String> {
         if !self.0.contains_key(name) {
             let url = match queue_url(client, name).await {
                 Ok(url) if url == from => Err(format!("it failed in {name} itself, where it is")),
@@ -55,6 +63,13 @@ impl Sources {
         }
         self.0[name].clone()
     }
+}
+
+/// Hands an event to its function as whoever gave it up did: Lambda takes it, keeps it, and tries as often as then.
+async fn invoke(client: &aws_sdk_lambda::Client, arn: &str, event: &str) -> Result<(), String> {
+    let request = client.invoke().function_name(arn).invocation_type(InvocationType::Event);
+    let accepted = request.payload(event.as_bytes().into()).send().await;
+    accepted.map(drop).map_err(|error| problem(&error))
 }
 
 /// Sends messages to one queue, in their order. Of a FIFO group none goes before one that had to stay.

@@ -98,12 +98,17 @@ fn rows(letters: &[DeadLetter], canvas: Canvas) -> String {
 fn cells(letter: &DeadLetter) -> [String; 6] {
     [
         letter.message_id.chars().take(SHORT_ID).collect(),
-        letter.source_queue.as_deref().map_or_else(|| "?".to_owned(), harmless),
+        harmless(failed_in(letter)),
         letter.at.map_or_else(|| "?".to_owned(), |at| at.format("%Y-%m-%d %H:%M:%S").to_string()),
         letter.replays.to_string(),
         harmless(&letter.kind),
         harmless(error(letter)),
     ]
+}
+
+/// The queue or the function.
+fn failed_in(letter: &DeadLetter) -> &str {
+    letter.source_queue.as_deref().or(letter.function.as_deref()).unwrap_or("?")
 }
 
 /// A function that crashes or runs out of time tells nobody why.
@@ -118,7 +123,7 @@ pub(super) fn message(letter: &DeadLetter, canvas: Canvas) -> String {
     let lines = [
         ("message", letter.message_id.clone()),
         ("in", letter.queue.clone()),
-        ("failed in", letter.source_queue.clone().unwrap_or_else(|| "?".to_owned())),
+        ("failed in", failed_in(letter).to_owned()),
         ("when", when),
         ("replays", letter.replays.to_string()),
         ("kind", letter.kind.clone()),

@@ -1,16 +1,37 @@
-use super::letter::attribute;
+use super::letter::{Origin, attribute};
 use super::render::{self, Canvas};
 use super::*;
 use crate::clients::Clients;
 use crate::credentials::Keys;
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue};
+use bytes::Bytes;
+use emulator::lambda::Refused;
 use serde_json::json;
+use std::sync::{Arc, Mutex};
 
 /// The built-in SQS with a queue, its dead-letter queue, and both again as FIFO queues.
 struct Sqs {
     client: Client,
+    services: Services,
+    functions: Arc<Functions>,
     _directory: tempfile::TempDir,
+}
+
+/// Functions that take every event, but that of the one that is gone.
+#[derive(Default)]
+struct Functions(Mutex<Vec<(String, String)>>);
+
+impl emulator::lambda::Functions for Functions {
+    fn accept(&self, function: &str, event: &Bytes) -> Result<(), Refused> {
+        if function == "gone" {
+            let message = "there is no function \"gone\"".to_owned();
+            return Err(Refused { status: 404, code: "ResourceNotFoundException", message });
+        }
+        let event = String::from_utf8(event.to_vec()).unwrap();
+        self.0.lock().unwrap().push((function.to_owned(), event));
+        Ok(())
+    }
 }
 
 const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:";
@@ -28,9 +49,12 @@ impl Sqs {
         .unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let functions = Arc::new(Functions::default());
+        emulator.invoke_by(Arc::downgrade(&(functions.clone() as Arc<dyn emulator::lambda::Functions>)));
         tokio::spawn(emulator.serve(listener, std::future::pending()));
-        let client = Clients::new(&url, "us-east-1", Keys::developer().for_sdk()).unwrap().sqs;
-        let sqs = Self { client, _directory: directory };
+        let clients = Clients::new(&url, "us-east-1", Keys::developer().for_sdk()).unwrap();
+        let services = Services::from(&clients);
+        let sqs = Self { client: clients.sqs, services, functions, _directory: directory };
         for suffix in ["", ".fifo"] {
             let dead = format!("dead{suffix}");
             let policy = json!({ "deadLetterTargetArn": format!("{ARN}{dead}"), "maxReceiveCount": 1 });
@@ -56,7 +80,7 @@ impl Sqs {
     }
 
     async fn open(&self, queue: &str) -> DeadLetters {
-        DeadLetters::open(self.client.clone(), queue).await.unwrap()
+        DeadLetters::open(self.services.clone(), queue).await.unwrap()
     }
 
     /// Puts a message into the dead-letter queue as whoever gives one up does.
@@ -114,7 +138,7 @@ async fn what_sqs_gave_up_is_listed_and_goes_back_as_it_was() {
         sqs.client.receive_message().queue_url(&work).visibility_timeout(0).send().await.unwrap();
     }
 
-    let queues = find::queues(&sqs.client, &[], &[]).await.unwrap();
+    let queues = find::queues(&sqs.services, &[], &[]).await.unwrap();
     assert_eq!(queues.iter().map(DeadLetters::queue).collect::<Vec<_>>(), ["dead", "dead.fifo"]);
     for _ in 0..2 {
         // The second time shows that the first gave it back.
@@ -167,6 +191,94 @@ async fn what_cannot_go_back_stays_and_does_not_keep_the_others() {
     assert_eq!(outcome.stayed[&homeless], "there is no queue gone");
     assert!(outcome.stayed[&own].contains("itself"), "{outcome:?}");
     assert_eq!(dead.list(10).await.unwrap().letters.len(), 3, "and can be seen again at once");
+}
+
+/// As Lambda tells an on-failure destination of it.
+fn invocation_record(function: &str, event: &str) -> String {
+    let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{function}:$LATEST");
+    format!(
+        r#"{{"version":"1.0","requestContext":{{"requestId":"r","functionArn":"{arn}","condition":"RetriesExhausted",
+        "approximateInvokeCount":3}},"requestPayload":{event},"responseContext":{{"statusCode":200}},
+        "responsePayload":{{"errorType":"Runtime.ExitError","errorMessage":"exit status 1"}}}}"#
+    )
+}
+
+/// As Scheduler leaves a run in a dead-letter queue.
+fn of_scheduler(function: &str) -> [(&'static str, String); 4] {
+    [
+        ("SCHEDULE_ARN", "arn:aws:scheduler:us-east-1:000000000000:schedule/default/nightly".to_owned()),
+        ("TARGET_ARN", format!("arn:aws:lambda:us-east-1:000000000000:function:{function}")),
+        ("ERROR_CODE", "AWS.Lambda.TooManyRequestsException".to_owned()),
+        ("ERROR_MESSAGE", "Rate exceeded".to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn events_that_were_given_up_go_back_to_their_functions() {
+    let sqs = Sqs::start().await;
+    let dead = sqs.open("dead").await;
+    let leave = async |body: &str, attributes: &[(&str, String)]| {
+        let mut request = sqs.client.send_message().queue_url(&dead.url).message_body(body);
+        for (name, value) in attributes {
+            request = request.message_attributes(*name, text(value));
+        }
+        request.send().await.unwrap().message_id.unwrap()
+    };
+    // What no reader of JSON may touch: order, repeated names, numbers beyond any type.
+    let event = r#"{"b":1.0,"a":123456789012345678901234567890}"#;
+    leave(&invocation_record("report", event), &[]).await;
+    leave(r#"{"night": 1}"#, &of_scheduler("cleanup")).await;
+    let gone = leave("{}", &of_scheduler("gone")).await;
+    let mut cut = of_scheduler("cleanup").to_vec();
+    cut.push(("IS_PAYLOAD_TRUNCATED", "true".to_owned()));
+    let cut = leave("{", &cut).await;
+    let nobodys = [("RequestID", "r"), ("ErrorCode", "200")].map(|(name, value)| (name, value.to_owned()));
+    let nobodys = leave("{}", &nobodys).await;
+
+    let outcome = replay(&dead, Which::All).await;
+    assert_eq!(outcome.done, 2, "{outcome:?}");
+    let mut invoked = sqs.functions.0.lock().unwrap().clone();
+    invoked.sort();
+    let expected = [("cleanup", r#"{"night": 1}"#), ("report", event)];
+    assert_eq!(invoked, expected.map(|(function, event)| (function.to_owned(), event.to_owned())));
+    assert_eq!(outcome.stayed[&gone], r#"function gone: there is no function "gone""#);
+    assert!(outcome.stayed[&cut].starts_with("Scheduler kept only a part of its event"), "{outcome:?}");
+    assert!(outcome.stayed[&nobodys].starts_with("Lambda does not say which function"), "{outcome:?}");
+    assert_eq!(dead.list(10).await.unwrap().letters.len(), 3, "what was not accepted stays");
+}
+
+#[test]
+fn an_event_that_was_given_up_tells_its_function_and_its_last_error() {
+    let record = letter("1", &invocation_record("report", "{}"), &[]);
+    let run = of_scheduler("cleanup");
+    let run = run.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let run = letter("2", "{}", &run);
+    let told = |letter: &DeadLetter| {
+        let function = letter.function.clone().unwrap_or_default();
+        (function, letter.kind.clone(), letter.error.clone().unwrap_or_default())
+    };
+    let expected = |function: &str, kind: &str, error: &str| (function.into(), kind.into(), error.into());
+    assert_eq!(
+        told(&record),
+        expected("report", "invocation of report: RetriesExhausted", "Runtime.ExitError: exit status 1")
+    );
+    let error = "AWS.Lambda.TooManyRequestsException: Rate exceeded";
+    assert_eq!(told(&run), expected("cleanup", "run of nightly", error));
+
+    let silent = invocation_record("report", "{}").replace("responsePayload", "other");
+    assert_eq!(letter("3", &silent, &[]).error.as_deref(), Some("RetriesExhausted"));
+    let batch = invocation_record("changes", "null")
+        .replace(r#""requestPayload":null"#, r#""DDBStreamBatchInfo":{}"#);
+    let batch = letter("4", &batch, &[]);
+    assert_eq!(batch.kind, "stream batch of changes: RetriesExhausted");
+    assert!(matches!(batch.origin(), Origin::Unknown(_)));
+    // One that failed in a queue goes back there, also where that is a queue of such events.
+    let failed =
+        letter("5", &invocation_record("report", "{}"), &[(attribute::SOURCE, "arn:aws:sqs:r:1:failures")]);
+    assert_eq!(failed.origin(), Origin::Queue("arn:aws:sqs:r:1:failures"));
+    // Nobody's words are taken for names.
+    let strange = invocation_record("dear Ben", "{}");
+    assert_eq!(letter("6", &strange, &[]).function, None);
 }
 
 #[tokio::test]
@@ -227,7 +339,7 @@ async fn a_queue_is_found_by_a_part_of_its_name() {
     sqs.create("stack-Parking-1x", None).await;
     let known = ["stack-Parking-1x".to_owned()];
     let find = async |name: &str| {
-        let found = find::queues(&sqs.client, &[name.to_owned()], &known).await;
+        let found = find::queues(&sqs.services, &[name.to_owned()], &known).await;
         found.map(|queues| queues[0].queue().to_owned())
     };
     assert_eq!(find("Parking").await.unwrap(), "stack-Parking-1x");

@@ -47,6 +47,17 @@ impl AcceptError {
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Full | Self::State(_))
     }
+
+    /// The status and the code by which Lambda says so.
+    pub fn status_and_code(&self) -> (u16, &'static str) {
+        match self {
+            Self::UnknownFunction(_) => (404, "ResourceNotFoundException"),
+            Self::TooLarge(_) => (413, "RequestTooLargeException"),
+            Self::NotJson => (400, "InvalidRequestContentException"),
+            Self::Full => (429, "TooManyRequestsException"),
+            Self::State(_) => (500, "ServiceException"),
+        }
+    }
 }
 
 /// A function's side of it.

@@ -132,6 +132,17 @@ pub enum SourceError {
     State(#[from] StateError),
 }
 
+/// `Invoke` from outside.
+impl emulator::lambda::Functions for Sources {
+    fn accept(&self, function: &str, event: &Bytes) -> Result<(), emulator::lambda::Refused> {
+        let accepted = self.invoke_asynchronously(function, event, Source::Asynchronous);
+        accepted.map(drop).map_err(|error| {
+            let (status, code) = error.status_and_code();
+            emulator::lambda::Refused { status, code, message: error.to_string() }
+        })
+    }
+}
+
 /// All running sources of an application.
 pub struct Sources {
     streams: Vec<Arc<streams::Mapping>>,

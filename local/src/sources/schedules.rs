@@ -334,7 +334,7 @@ impl Runner {
         condition: &str,
     ) -> BTreeMap<String, MessageAttribute> {
         let attributes = [
-            ("ERROR_CODE", code(error).to_owned()),
+            ("ERROR_CODE", format!("AWS.Lambda.{}", error.status_and_code().1)),
             ("ERROR_MESSAGE", error.to_string()),
             ("EXECUTION_ID", run.execution_id.to_owned()),
             ("EXHAUSTED_RETRY_CONDITION", condition.to_owned()),
@@ -350,16 +350,6 @@ impl Runner {
 
 fn event_age(schedule: &Schedule) -> TimeDelta {
     TimeDelta::from_std(schedule.maximum_event_age).unwrap_or(LONGEST_EVENT_AGE).min(LONGEST_EVENT_AGE)
-}
-
-fn code(error: &AcceptError) -> &'static str {
-    match error {
-        AcceptError::UnknownFunction(_) => "AWS.Lambda.ResourceNotFoundException",
-        AcceptError::TooLarge(_) => "AWS.Lambda.RequestTooLargeException",
-        AcceptError::NotJson => "AWS.Lambda.InvalidRequestContentException",
-        AcceptError::Full => "AWS.Lambda.TooManyRequestsException",
-        AcceptError::State(_) => "AWS.Lambda.ServiceException",
-    }
 }
 
 #[cfg(test)]
