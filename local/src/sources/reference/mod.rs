@@ -2,9 +2,10 @@
 //!
 //! The system under test is the real thing, `Sources` as the host starts it, over stand-ins for what is outside of it
 //! (`host.rs`): a function that answers when and how the test says, streams and queues, and a clock that stands still
-//! until it is moved. Each test makes up a script of writes, answers, crashes, restarts and moves of the clock, plays it,
-//! and after each step shows a model what the sources did. The models are written from AWS's documents, not from the
-//! code: they decide nothing, they only watch, record by record, and object to what may not happen.
+//! until it is moved. Queue mappings have the embedded emulator's own queues (`embedded.rs`). Each test makes up a script
+//! of writes, answers, crashes, restarts and moves of the clock, plays it, and after each step shows a model what the
+//! sources did. The models are written from AWS's documents, not from the code: they decide nothing, they only watch,
+//! record by record, and object to what may not happen.
 //!
 //! - More cases: `PROPTEST_CASES=100000 cargo test -p local reference`.
 //! - A run prints its seed when it fails; `PROPTEST_RNG_SEED=<seed>` with the same number of cases repeats it.
