@@ -31,6 +31,8 @@ enum Action {
     Send(Vec<Sent>),
     /// One of the running invocations ends (counted from the oldest, again and again).
     Answer(usize, Answer),
+    /// There is nothing to run on: the oldest invocation is throttled so many times.
+    Shortage(usize),
     Wait(TimeDelta),
     /// `kill -9`; the invocation has ended by then or not, but nobody noticed.
     Crash(Option<(usize, Answer)>),
@@ -68,6 +70,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => prop::collection::vec(sent(), 1..6).prop_map(Action::Send),
         10 => (0usize..4, answers()).prop_map(|(which, answer)| Action::Answer(which, answer)),
+        1 => (1usize..8).prop_map(Action::Shortage),
         7 => wait().prop_map(Action::Wait),
         1 => prop::option::of((0usize..4, answers())).prop_map(Action::Crash),
         1 => answers().prop_map(Action::Stop),
@@ -185,6 +188,12 @@ impl Case {
         match action {
             Action::Send(messages) => messages.iter().for_each(|sent| self.send(sent)),
             Action::Answer(which, answer) => self.answer(*which, answer),
+            Action::Shortage(times) => {
+                for _ in 0..*times {
+                    self.act(&Action::Answer(0, Answer::Throttled))?;
+                    self.act(&Action::Wait(TimeDelta::seconds(1)))?;
+                }
+            }
             Action::Wait(time) => self.stage.pass(*time),
             Action::Crash(unnoticed) => self.crash(unnoticed.as_ref()),
             Action::Stop(answer) => return self.stop(answer),
