@@ -13,8 +13,15 @@
 //! | [`invariants`] | what must hold, each rule a function |
 //! | [`Outcome`] | the figures |
 //!
-//! The seed decides what is done and what goes wrong; which of it meets which is up to the machine, so that a seed
-//! replays a run's plan and not its every race.
+//! # What a seed fixes
+//!
+//! - What each person does, in which order, with which texts and files, as long as they are told the same.
+//! - The poison, and where it lies.
+//! - The pauses between kills of handlers, and the draws of whom they hit among those alive.
+//! - The draws that decide which of the host's calls and deliveries suffer a fault, anew in each of its lives.
+//!
+//! Not which call comes to be the tenth, nor where a handler is when it is killed: that is between the machine's processes.
+//! A seed replays a run's plan and not its every race, so that what one run of it found may take another several.
 #![forbid(unsafe_code)]
 
 mod cloud;
