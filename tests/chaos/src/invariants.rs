@@ -261,8 +261,16 @@ pub(crate) fn every_daily_report_was_mailed(
     wrong
 }
 
-/// No message is left anywhere but in the parking queue, and that holds exactly the poison.
-pub(crate) fn only_poison_is_left(poison: &BTreeSet<String>, evidence: &Evidence) -> Vec<Violation> {
+/// What lies in the parking queue.
+pub(crate) struct Parked {
+    pub(crate) wrong: Vec<Violation>,
+    pub(crate) given_up_runs: usize,
+}
+
+/// No message is left anywhere but in the parking queue, and that holds exactly the poison; and runs of schedules that were
+/// killed at each of their attempts, whose work the next run has done, or it would be missing elsewhere.
+pub(crate) fn only_poison_is_left(poison: &BTreeSet<String>, evidence: &Evidence) -> Parked {
+    let mut given_up_runs = 0;
     let mut wrong = Vec::new();
     for (queue, count) in &evidence.queues {
         if *count > 0 && !queue.ends_with("ParkingQueue") {
@@ -272,14 +280,23 @@ pub(crate) fn only_poison_is_left(poison: &BTreeSet<String>, evidence: &Evidence
     let mut parked = BTreeSet::new();
     for body in &evidence.parked {
         let marks: Vec<&str> = marks_in(body).collect();
-        if marks.is_empty() {
+        if marks.is_empty() && is_given_up_run(body) {
+            given_up_runs += 1;
+        } else if marks.is_empty() {
             wrong.push(Violation::wrong(format!("parked, and no poison: {body}")));
         }
         parked.extend(marks.into_iter().map(ToOwned::to_owned));
     }
     let unparked = |mark| Violation::lost(format!("{mark} is not parked"));
     wrong.extend(poison.difference(&parked).map(unparked));
-    wrong
+    Parked { wrong, given_up_runs }
+}
+
+/// Whether this is what Lambda tells of a schedule's invocation that it gave up after its last attempt.
+fn is_given_up_run(body: &str) -> bool {
+    let told: Value = serde_json::from_str(body).unwrap_or_default();
+    told["requestContext"]["condition"] == "RetriesExhausted"
+        && told["requestPayload"]["schedule"].is_string()
 }
 
 /// Every source is at rest.
@@ -319,6 +336,15 @@ pub(crate) fn everything_went_wrong(outcome: &Outcome) -> Vec<Violation> {
 mod tests {
     use super::*;
     use crate::Plan;
+
+    #[test]
+    fn only_poison_and_runs_that_were_given_up_may_be_parked() {
+        let run = r#"{"requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"schedule":"daily-report"}}"#;
+        let aged = run.replace("RetriesExhausted", "EventAgeExceeded");
+        let parked = [run.to_owned(), aged, "an e-mail job".to_owned()].to_vec();
+        let found = only_poison_is_left(&BTreeSet::new(), &Evidence { parked, ..Evidence::default() });
+        assert_eq!((found.given_up_runs, found.wrong.len()), (1, 2));
+    }
 
     #[test]
     fn what_never_went_wrong_is_told() {

@@ -21,6 +21,8 @@ pub struct Outcome {
     /// Parked messages: more than the poison where one was parked twice.
     pub parked: usize,
     pub schedule_runs: u64,
+    /// Of these, parked after three attempts.
+    pub given_up_runs: usize,
     /// Notifications that must be sent, and that were.
     pub notifications: usize,
     pub sent: usize,
@@ -100,8 +102,9 @@ impl Outcome {
         add("e-mails doubled in the documented window", self.doubled_in_window.to_string());
         let [median, p99, longest] = self.window_us.map(|us| format!("{:.1}", us as f64 / 1e3));
         add("that window, ms: p50 / p99 / max", format!("{median} / {p99} / {longest}"));
+        add("runs of schedules parked, and made good by the next", self.given_up_runs.to_string());
         add("poison put in", self.poison.to_string());
-        add("parked", self.parked.to_string());
+        add("parked in all", self.parked.to_string());
         add("minutes", format!("{:.1}", self.elapsed.as_secs_f64() / 60.0));
         figures
     }
