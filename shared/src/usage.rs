@@ -11,16 +11,18 @@ use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeSerializationInterceptorContextMut, BeforeTransmitInterceptorContextRef, Error,
+    BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut, Error,
     FinalizerInterceptorContextRef, Input, Output,
 };
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use serde::Deserialize;
 use std::cell::Cell;
 
-/// What one invocation asked of AWS. Attempts count each: AWS bills them so.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// What one invocation asked of AWS, as its line tells it. Attempts count each: AWS bills them so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
 pub struct Usage {
     pub dynamodb_requests: u32,
     /// As DynamoDB tells it, in units of 4 KB read consistently; half of it otherwise.
@@ -106,9 +108,10 @@ impl Intercept for Meter {
         Ok(())
     }
 
-    fn read_before_transmit(
+    // Not before: a presigned request goes so far as well, and is never sent.
+    fn read_after_transmit(
         &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &BeforeDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
@@ -132,6 +135,21 @@ impl Intercept for Meter {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.dynamodb_requests += other.dynamodb_requests;
+        self.read_units += other.read_units;
+        self.write_units += other.write_units;
+        self.refused_writes += other.refused_writes;
+        self.s3_writes += other.s3_writes;
+        self.s3_reads += other.s3_reads;
+        self.s3_deletes += other.s3_deletes;
+        self.sqs_requests += other.sqs_requests;
+        self.ses_requests += other.ses_requests;
+        self.stream_requests += other.stream_requests;
     }
 }
 
@@ -235,6 +253,7 @@ fn is<E: std::error::Error + Send + Sync + 'static>(error: &Error, kind: fn(&E) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attachment::ObjectKey;
     use crate::fake::{Answer, FakeAws};
     use crate::note::Id;
     use crate::owner::Owner;
@@ -244,6 +263,10 @@ mod tests {
 
     fn units(units: f64) -> Answer {
         Answer::json(json!({ "ConsumedCapacity": { "TableName": "notes", "CapacityUnits": units } }))
+    }
+
+    fn id(millis: i64) -> Id {
+        Id::new(Timestamp::from_millis(millis))
     }
 
     fn anna() -> Owner {
@@ -291,11 +314,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_presigned_is_not_asked_yet() {
+        let key = ObjectKey { owner: anna(), note_id: id(1), attachment_id: id(2) };
+        let objects = FakeAws::default().objects();
+        let (_, usage) = measured(objects.presign_thumbnail(&key, 256)).await;
+        assert_eq!(usage, Usage::default());
+        let (_, usage) = measured(objects.put_thumbnail(&key, 256, Vec::new())).await;
+        assert_eq!(usage, Usage { s3_writes: 1, ..Usage::default() });
+    }
+
+    #[tokio::test]
     async fn invocations_side_by_side_and_what_is_asked_outside_of_them_are_not_mixed() {
         let aws = FakeAws::answering(|_| Some(units(1.0)));
         let store = aws.store();
         store.warm_up().await;
-        let (anna, id) = (anna(), Id::new(Timestamp::from_millis(1)));
+        let (anna, id) = (anna(), id(1));
         let twice = measured(async {
             tokio::try_join!(store.note(&anna, id), store.note(&anna, id)).unwrap();
         });
