@@ -7,7 +7,7 @@ use super::process::{self, End};
 use super::statistics::{EnvironmentCounts, FunctionStatus};
 use super::{FunctionError, Shared};
 use crate::app;
-use crate::sources::backoff::{Backoff, seed_for};
+use crate::backoff::{Backoff, seed_for};
 use chrono::TimeDelta;
 use http::HeaderValue;
 use std::collections::{HashMap, VecDeque};

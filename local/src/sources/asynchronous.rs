@@ -3,11 +3,11 @@
 //! function's dead-letter queue. Throttles use up no attempt.
 
 use super::activity::{Activity, Meter, lock};
-use super::backoff::Backoff;
 use super::endpoint::EndpointError;
 use super::failures::{AsynchronousFailure, Destination};
 use super::invoke::Invoke;
 use crate::app;
+use crate::backoff::Backoff;
 use crate::lambda::{FunctionError, Outcome, Source};
 use crate::state::{State, StateError};
 use bytes::Bytes;

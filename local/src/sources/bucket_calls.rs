@@ -3,8 +3,8 @@
 
 use super::activity::{Activity, Alarm, Meter};
 use super::asynchronous::{AcceptError, Asynchronous};
-use super::backoff::Backoff;
 use super::endpoint::{Message, QueueClient};
+use crate::backoff::Backoff;
 use crate::lambda::Source;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};

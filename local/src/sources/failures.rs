@@ -136,11 +136,11 @@ impl AsynchronousFailure<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::backoff::Backoff;
     use super::super::lanes::{Lanes, Settings, Step};
     use super::super::record::Record;
     use super::super::responses::{Failure, Verdict};
     use super::*;
+    use crate::backoff::Backoff;
     use chrono::TimeDelta;
 
     fn error() -> FunctionError {

@@ -10,9 +10,9 @@
 //! - With bisect, a response that names the first record splits the batch in two like an error: there is nothing before
 //!   the returned sequence number to split off.
 
-use super::backoff::Backoff;
 use super::record::Record;
 use super::responses::{Failure, Verdict};
+use crate::backoff::Backoff;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::VecDeque;
 

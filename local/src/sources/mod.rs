@@ -7,7 +7,6 @@
 mod activity;
 mod asynchronous;
 mod aws;
-pub(crate) mod backoff;
 mod bucket_calls;
 mod cron;
 mod endpoint;
@@ -39,7 +38,6 @@ mod testing;
 pub use activity::SourceStatus;
 pub use asynchronous::AcceptError;
 pub use aws::{SdkQueues, SdkStreams};
-pub use backoff::seed_for;
 pub use cron::CronError;
 pub use endpoint::{
     EndpointError, Message, MessageAttribute, Page, Pending, Position, QueueClient, Shard, StreamReader,

@@ -3,13 +3,13 @@
 //! ends.
 
 use super::activity::{Activity, Alarm, Busy, Meter, lock};
-use super::backoff::Backoff;
 use super::endpoint::{Message, QueueClient};
 use super::filters::Filters;
 use super::gathered::{Batch, Gathered, Held};
 use super::invoke::Invoke;
 use super::queue_event;
 use super::responses::{Verdict, judge};
+use crate::backoff::Backoff;
 use crate::lambda::{Outcome, Source};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};

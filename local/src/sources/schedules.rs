@@ -6,12 +6,12 @@
 
 use super::activity::{Activity, lock};
 use super::asynchronous::{AcceptError, Asynchronous};
-use super::backoff::Backoff;
 use super::endpoint::{MessageAttribute, moment_in_seconds};
 use super::expression::Expression;
 use super::failures::Destination;
 use super::schedule_input::Run;
 use crate::app::Schedule;
+use crate::backoff::Backoff;
 use crate::lambda::Source;
 use crate::state::{State, StateError};
 use bytes::Bytes;

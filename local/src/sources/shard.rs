@@ -1,7 +1,6 @@
 //! Reads one shard and carries out what `lanes.rs` decides: invokes, tells destinations, writes checkpoints.
 
 use super::activity::{Alarm, Busy};
-use super::backoff::Backoff;
 use super::endpoint::{EndpointError, Page, Position};
 use super::failures::stream_failure;
 use super::lanes::{Batch, Condition, Lanes, Step};
@@ -9,6 +8,7 @@ use super::record::{self, Record};
 use super::responses::{Verdict, judge};
 use super::streams::{Checkpoint, Mapping, ShardView, Start};
 use crate::app::StartingPosition;
+use crate::backoff::Backoff;
 use crate::lambda::Source;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};

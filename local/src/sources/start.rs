@@ -2,13 +2,13 @@
 
 use super::activity::{Activity, Meter};
 use super::asynchronous::{Asynchronous, Target};
-use super::backoff::seed_for;
 use super::expression::Expression;
 use super::failures::Destination;
 use super::filters::Filters;
 use super::schedules::{Host, Runner};
 use super::{Context, SourceError, Sources, bucket_calls, queues, streams};
 use crate::app::{App, BucketSource, Function, QueueSource, Schedule, StreamSource};
+use crate::backoff::seed_for;
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU32;

@@ -2,7 +2,6 @@
 //! each. What to do with the records is decided in `lanes.rs`, what is read and written in `shard.rs`.
 
 use super::activity::{Activity, Alarm, Meter, lock};
-use super::backoff::seed_for;
 use super::endpoint::{EndpointError, Position, Shard, StreamReader};
 use super::failures::Destination;
 use super::filters::Filters;
@@ -10,6 +9,7 @@ use super::invoke::Invoke;
 use super::lanes::Settings;
 use super::{Mishaps, shard};
 use crate::app::{StartingPosition, StreamSource};
+use crate::backoff::seed_for;
 use crate::state::{State, StateError};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use emulator::Clock;

@@ -50,6 +50,6 @@ impl Plan {
 
     /// A sequence of chances for one part of the run, apart from every other part's.
     pub(crate) fn chances(&self, part: &str) -> fastrand::Rng {
-        fastrand::Rng::with_seed(local::sources::seed_for(self.seed, part))
+        fastrand::Rng::with_seed(local::backoff::seed_for(self.seed, part))
     }
 }

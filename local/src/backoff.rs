@@ -16,7 +16,7 @@ impl Backoff {
     }
 
     /// What Lambda does between attempts at a stream batch: half a second, doubling to a minute.
-    pub(super) fn of_streams(seed: u64) -> Self {
+    pub(crate) fn of_streams(seed: u64) -> Self {
         Self::new(TimeDelta::milliseconds(500), TimeDelta::seconds(60), seed)
     }
 
