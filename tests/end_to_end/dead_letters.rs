@@ -1,6 +1,10 @@
 //! What failed is looked at, sent back and discarded at a terminal.
 
+use aws_sdk_sqs::types::MessageAttributeValue;
 use end_to_end::{Host, Options, command};
+use local::clients::Clients;
+use local::credentials::Keys;
+use local::host::REGION;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Output;
@@ -55,6 +59,72 @@ async fn a_parked_job_is_listed_shown_and_replayed() {
     assert_eq!(host.api.mail().await.len(), 1);
     let empty = dead_letters(data, &["list"]);
     assert_eq!((empty.status.code(), text(&empty.stdout).as_str()), (Some(0), ""));
+}
+
+/// Invocations of a function, and how many of them failed.
+async fn invocations(host: &Host, function: &str) -> (u64, u64) {
+    let functions = host.api.get("/_local/functions").await.expect(200);
+    let found = functions.as_array().unwrap().iter().find(|found| found["name"] == function);
+    let found = found.unwrap_or_else(|| panic!("no {function} in {functions}"));
+    (found["invocations"].as_u64().unwrap(), found["errors"].as_u64().unwrap())
+}
+
+/// Replays the one dead letter there is, which tells its function and why it was given up.
+async fn replay_the_letter_of(host: &Host, data: &Path, function: &str, kind: &str, error: &str) {
+    let listed: Value = serde_json::from_slice(&dead_letters(data, &["list", "--json"]).stdout).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!((&listed[0]["function"], &listed[0]["kind"]), (&json!(function), &json!(kind)));
+    assert!(listed[0]["error"].as_str().unwrap().contains(error), "{listed}");
+    let shown = text(&dead_letters(data, &["show", listed[0]["message_id"].as_str().unwrap()]).stdout);
+    assert!(shown.contains(&format!("failed in  {function}\n")), "{shown}");
+    let replayed = dead_letters(data, &["replay", "--all", "--yes"]);
+    assert_eq!(replayed.status.code(), Some(0), "{replayed:?}");
+    host.api.idle().await;
+    assert_eq!(text(&dead_letters(data, &["list"]).stdout), "");
+}
+
+#[tokio::test]
+async fn events_that_lambda_and_scheduler_gave_up_go_back_to_their_functions() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let host = Host::start_with(Options { data: Some(data.to_owned()), ..Options::default() }).await;
+
+    let fault =
+        json!({ "service": "dynamodb", "operation": "*", "error": "InternalServerError", "status": 500 });
+    host.api.fault(fault).await;
+    host.api.send("POST", "/_local/schedules/DailyReportFunction/run", &[], "").await.expect(202);
+    host.api.run_until_nothing_is_due().await;
+    assert_eq!(invocations(&host, "DailyReportFunction").await, (3, 3));
+    host.api.send("DELETE", "/_local/faults", &[], "").await.expect(204);
+    let kind = "invocation of DailyReportFunction: RetriesExhausted";
+    replay_the_letter_of(&host, data, "DailyReportFunction", kind, "InternalServerError").await;
+    assert_eq!(invocations(&host, "DailyReportFunction").await, (4, 3));
+    assert_eq!(host.api.mail().await.len(), 1, "the operator's report");
+
+    leave_a_run_of(&host, "NightlyCleanupFunction").await;
+    let error = "AWS.Lambda.TooManyRequestsException: Rate exceeded";
+    replay_the_letter_of(&host, data, "NightlyCleanupFunction", "run of nightly", error).await;
+    assert_eq!(invocations(&host, "NightlyCleanupFunction").await, (1, 0));
+}
+
+/// Leaves a run of a schedule where Scheduler does that Lambda would not take.
+async fn leave_a_run_of(host: &Host, function: &str) {
+    let queues = host.api.get("/_local/queues").await.expect(200);
+    let parking = host.api.queue_name("ParkingQueue").await;
+    let parking = queues.as_array().unwrap().iter().find(|queue| queue["name"] == *parking).unwrap();
+    let sqs = Clients::new(&host.endpoint, REGION, Keys::developer().for_sdk()).unwrap().sqs;
+    let input = r#"{"schedule":"nightly-cleanup","scheduled_time":"2026-11-28T03:00:00Z"}"#;
+    let mut letter = sqs.send_message().queue_url(parking["url"].as_str().unwrap()).message_body(input);
+    for (name, value) in [
+        ("SCHEDULE_ARN", "arn:aws:scheduler:us-east-1:000000000000:schedule/default/nightly"),
+        ("TARGET_ARN", &format!("arn:aws:lambda:us-east-1:000000000000:function:{function}")),
+        ("ERROR_CODE", "AWS.Lambda.TooManyRequestsException"),
+        ("ERROR_MESSAGE", "Rate exceeded"),
+    ] {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(value);
+        letter = letter.message_attributes(name, value.build().unwrap());
+    }
+    letter.send().await.unwrap();
 }
 
 #[tokio::test]
