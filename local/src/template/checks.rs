@@ -1,7 +1,7 @@
 //! What only shows when everything is resolved: circles, and names of things that are not there.
 
 use super::problem::Problems;
-use crate::app::App;
+use crate::app::{App, Bucket, BucketNotification};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Tells resources that need each other before they can be created.
@@ -57,6 +57,7 @@ pub(super) fn targets(app: &App, problems: &Problems) {
         for notification in &bucket.notifications {
             check(format!("bucket {}, notification", bucket.name), Some(&notification.queue_arn));
         }
+        overlapping_notifications(bucket, problems);
     }
     for subscription in &app.subscriptions {
         check(format!("subscription to {}, Endpoint", subscription.topic_arn), Some(&subscription.endpoint));
@@ -79,6 +80,40 @@ pub(super) fn targets(app: &App, problems: &Problems) {
         if !topics.contains(arn.as_str()) {
             problems.add("the template", format_args!("{arn:?} is no ARN of a topic of this template"));
         }
+    }
+}
+
+/// Tells notifications of which one change could fit two (S3 user guide, "Configuring notifications with object key name
+/// filtering").
+fn overlapping_notifications(bucket: &Bucket, problems: &Problems) {
+    for (index, one) in bucket.notifications.iter().enumerate() {
+        for other in bucket.notifications[index + 1..].iter().filter(|other| overlap(one, other)) {
+            let (one, other) = (described(one), described(other));
+            let message = format_args!("{one} and {other} overlap, which S3 refuses");
+            problems.add(format_args!("bucket {}, notification", bucket.name), message);
+        }
+    }
+}
+
+fn overlap(one: &BucketNotification, other: &BucketNotification) -> bool {
+    let covers = |events: &str, event: &str| match events.strip_suffix('*') {
+        Some(family) => event.starts_with(family),
+        None => event == events,
+    };
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    let (prefix, other_prefix) = (text(&one.prefix), text(&other.prefix));
+    let (suffix, other_suffix) = (text(&one.suffix), text(&other.suffix));
+    (covers(&one.event, &other.event) || covers(&other.event, &one.event))
+        && (prefix.starts_with(&other_prefix) || other_prefix.starts_with(&prefix))
+        && (suffix.ends_with(&other_suffix) || other_suffix.ends_with(&suffix))
+}
+
+/// `s3:ObjectCreated:* of in/….jpg`.
+fn described(notification: &BucketNotification) -> String {
+    let BucketNotification { event, prefix, suffix, .. } = notification;
+    match (prefix.as_deref().unwrap_or_default(), suffix.as_deref().unwrap_or_default()) {
+        ("", "") => event.clone(),
+        (prefix, suffix) => format!("{event} of {prefix}…{suffix}"),
     }
 }
 

@@ -195,6 +195,46 @@ fn between_a_bucket_and_a_function_that_it_calls_stands_a_queue() {
 }
 
 #[test]
+fn notifications_of_a_bucket_that_overlap_are_refused() {
+    let errors = |rules: &[(&str, &str, &str)]| {
+        let rule = |(event, prefix, suffix): &(&str, &str, &str)| {
+            let filter = format!(
+                "{{S3Key: {{Rules: [{{Name: prefix, Value: '{prefix}'}}, {{Name: suffix, Value: '{suffix}'}}]}}}}"
+            );
+            format!("{{Event: '{event}', Function: !GetAtt F.Arn, Filter: {filter}}}")
+        };
+        let rules = rules.iter().map(rule).collect::<Vec<_>>().join(", ");
+        let bucket = format!(
+            "  B:\n    Type: AWS::S3::Bucket\n    Properties:\n      NotificationConfiguration:\n        \
+             LambdaConfigurations: [{rules}]"
+        );
+        load(&with_function(&bucket, "")).map_or_else(|errors| errors.messages().to_vec(), |_| Vec::new())
+    };
+    let (created, put) = ("s3:ObjectCreated:*", "s3:ObjectCreated:Put");
+    for apart in [
+        [(created, "in/", ".jpg"), (created, "out/", ".jpg")],
+        [(created, "in/", ".jpg"), (created, "in/", ".png")],
+        [(created, "in/", ".jpg"), ("s3:ObjectRemoved:*", "in/", ".jpg")],
+        [(put, "in/", ".jpg"), ("s3:ObjectCreated:Post", "in/", ".jpg")],
+    ] {
+        assert_eq!(errors(&apart), [""; 0], "{apart:?}");
+    }
+    for together in [
+        [(created, "in/", ".jpg"), (put, "in/", ".jpg")],
+        [(created, "in/", ".jpg"), (created, "in/new/", ".jpg")],
+        [(put, "in/", "s.jpg"), (put, "in/", ".jpg")],
+    ] {
+        let errors = errors(&together);
+        assert!(matches!(&errors[..], [error] if error.contains("overlap, which S3 refuses")), "{errors:?}");
+    }
+    let named = errors(&[(created, "in/", ".jpg"), (put, "in/", ".jpg")]);
+    assert!(
+        named[0].contains("s3:ObjectCreated:* of in/….jpg and s3:ObjectCreated:Put of in/….jpg"),
+        "{named:?}"
+    );
+}
+
+#[test]
 fn every_resource_mistake_is_told() {
     let cases = [
         (
