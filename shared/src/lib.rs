@@ -2,7 +2,7 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`note`], [`attachment`], [`settings`], [`email`], [`activity`], [`report`] | the domain |
+//! | [`note`], [`search`], [`attachment`], [`settings`], [`email`], [`activity`], [`report`] | the domain |
 //! | [`limits`] | every limit, once |
 //! | [`failure`], [`problem`] | how things fail: for event sources, and for callers |
 //! | [`http`] | the edge to API Gateway |
@@ -33,6 +33,7 @@ pub mod s3;
 #[cfg(any(test, feature = "fake"))]
 pub mod sample;
 pub mod schedule;
+pub mod search;
 pub mod ses;
 pub mod settings;
 pub mod signing;

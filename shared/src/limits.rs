@@ -33,12 +33,18 @@ pub const OWNER_BYTES: usize = 128;
 /// Items on a page unless the caller says otherwise, and at most.
 pub const PAGE_DEFAULT: usize = 20;
 pub const PAGE_MAXIMUM: usize = 100;
-/// Queries that one list request makes at most while it looks for items that match a filter.
+/// Times that one list request reads on at most while it looks for items that match a filter or a search.
 pub const PAGE_QUERIES: usize = 4;
 /// Characters of a search text.
 pub const SEARCH_CHARACTERS: usize = 200;
-/// Different words of a search text.
+/// Words of a search text that the index is asked for; what these find is compared with all words.
 pub const SEARCH_WORDS: usize = 10;
+/// Characters from which on a word of a search text also finds words that begin with it.
+pub const PREFIX_CHARACTERS: usize = 3;
+/// Different words that a note is found by, its title's and its tags' first.
+pub const INDEXED_WORDS: usize = 2_000;
+/// Characters of a word that count.
+pub const WORD_CHARACTERS: usize = 32;
 /// Characters of the name that `GET /hello` greets.
 pub const NAME_CHARACTERS: usize = 100;
 

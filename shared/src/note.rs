@@ -37,6 +37,27 @@ impl fmt::Display for Id {
     }
 }
 
+/// Where a note is listed: with the live ones, newest first, or in the trash, by when it went there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    Live,
+    Trash { since: Timestamp },
+}
+
+impl Place {
+    pub fn of(deleted_at: Option<Timestamp>) -> Self {
+        deleted_at.map_or(Self::Live, |since| Self::Trash { since })
+    }
+
+    /// A text that sorts there as notes do.
+    pub fn position(self, id: Id) -> String {
+        match self {
+            Self::Live => id.to_string(),
+            Self::Trash { since } => format!("{since} {id}"),
+        }
+    }
+}
+
 /// Which version of a note a change is meant for: what `If-Match` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Expected {

@@ -13,4 +13,5 @@ mod mail;
 mod notes;
 mod pictures;
 mod schedules;
+mod search;
 mod tables;

@@ -28,9 +28,9 @@ async fn live(api: &Api) {
     assert_eq!(anna.get("/notes").await.expect(200)["items"], json!([]));
     api.idle().await;
     anna.post(&format!("{path}/restore"), Value::Null).await.expect(200);
-    let listed = anna.get("/notes?q=picnic&tag=plans").await.expect(200);
-    assert_eq!(listed["items"][0]["id"], note["id"]);
     api.idle().await;
+    let listed = anna.get("/notes?q=picnic+SUSS&tag=plans").await.expect(200);
+    assert_eq!(listed["items"][0]["id"], note["id"]);
 
     api.advance(DAY).await;
     api.send("POST", "/_local/schedules/DailyReportFunction/run", &[], "").await.expect(202);

@@ -6,6 +6,7 @@ use shared::limits;
 use shared::note::Summary;
 use shared::owner::Owner;
 use shared::problem::Problem;
+use shared::search::Query;
 use shared::signing::SigningKeys;
 use shared::validate::{self, Invalid};
 
@@ -65,7 +66,7 @@ impl GetNotes {
             trash: keep(request.flag("trash"), &mut wrong),
             limit: keep(limit(request.query("limit")), &mut wrong),
             tag: keep(request.query("tag").map(tag).transpose(), &mut wrong),
-            words: keep(request.query("q").map(words).transpose(), &mut wrong).unwrap_or_default(),
+            query: keep(request.query("q").map(search).transpose(), &mut wrong),
             after: None,
         };
         if !wrong.is_empty() {
@@ -86,7 +87,8 @@ impl GetNotes {
 /// What a cursor is signed for: it continues this owner's listing with these filters, and no other. The page size may
 /// change on the way.
 fn purpose(owner: &Owner, listing: &Listing) -> String {
-    json!(["notes", owner, listing.trash, listing.tag, listing.words]).to_string()
+    let words = listing.query.as_ref().map(Query::words);
+    json!(["notes", owner, listing.trash, listing.tag, words]).to_string()
 }
 
 fn keep<T: Default>(result: Result<T, Invalid>, wrong: &mut Vec<Invalid>) -> T {
@@ -111,17 +113,6 @@ fn tag(text: &str) -> Result<String, Invalid> {
     validate::line("tag", text, limits::TAG_CHARACTERS)
 }
 
-/// The words of a search text, lower case, without repetitions.
-fn words(text: &str) -> Result<Vec<String>, Invalid> {
-    let text = validate::line("q", text, limits::SEARCH_CHARACTERS)?.to_lowercase();
-    let mut words: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        if !words.iter().any(|known| known == word) {
-            words.push(word.to_owned());
-        }
-    }
-    if words.len() > limits::SEARCH_WORDS {
-        return Err(Invalid::new("q", format!("must have at most {} different words", limits::SEARCH_WORDS)));
-    }
-    Ok(words)
+fn search(text: &str) -> Result<Query, Invalid> {
+    Ok(Query::new(&validate::line("q", text, limits::SEARCH_CHARACTERS)?))
 }

@@ -3,6 +3,8 @@
 
 mod get_notes;
 #[cfg(test)]
+mod search_tests;
+#[cfg(test)]
 mod tests;
 mod versions;
 

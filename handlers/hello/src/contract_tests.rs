@@ -144,6 +144,21 @@ fn the_contract_states_the_limits_that_hold() {
 }
 
 #[test]
+fn the_contract_tells_the_limits_of_a_search() {
+    let contract = contract();
+    let parameters = contract["paths"]["/notes"]["get"]["parameters"].as_array().unwrap();
+    let search = parameters.iter().find(|parameter| parameter["name"] == "q").unwrap();
+    let told = search["description"].as_str().unwrap().replace(',', "");
+    for limit in [
+        format!("a word of {} or more characters", limits::PREFIX_CHARACTERS),
+        format!("the first {} characters", limits::WORD_CHARACTERS),
+        format!("the first {} different words", limits::INDEXED_WORDS),
+    ] {
+        assert!(told.contains(&limit), "{limit}: {told}");
+    }
+}
+
+#[test]
 fn the_contract_knows_every_problem_type() {
     let problems = [
         Problem::MalformedBody(String::new()),

@@ -1,16 +1,16 @@
 //! Histories: what records write, in their turn and after it.
 
-use crate::tests::{answer, message, sample};
+use crate::tests::{answer, message, sample, settled};
 use serde_json::{Value, json};
 use shared::fake::{Answer, FakeAws};
 use shared::limits;
 use shared::sample::item;
 
-const OWNER: &str = "OWNER#auth0|5f7c8ec7c33c6c004bbafe82";
-const ID: &str = "01900000-0000-7000-8000-000000000001";
+pub(crate) const OWNER: &str = "OWNER#auth0|5f7c8ec7c33c6c004bbafe82";
+pub(crate) const ID: &str = "01900000-0000-7000-8000-000000000001";
 
 /// A note's image in some version, with some body.
-fn image(version: u64, body: &str) -> Value {
+pub(crate) fn image(version: u64, body: &str) -> Value {
     item(&json!({
         "pk": OWNER, "sk": format!("NOTE#{ID}"), "id": ID, "title": "Shopping", "body": body, "excerpt": body,
         "tags": ["home"], "notify": [], "version": version, "attachments": 0,
@@ -18,7 +18,7 @@ fn image(version: u64, body: &str) -> Value {
     }))
 }
 
-fn record(before: Option<Value>, after: Option<Value>) -> Value {
+pub(crate) fn record(before: Option<Value>, after: Option<Value>) -> Value {
     let mut record = sample()["Records"][1].clone();
     let change = record["dynamodb"].as_object_mut().unwrap();
     for (name, image) in [("OldImage", &before), ("NewImage", &after)] {
@@ -33,7 +33,7 @@ fn record(before: Option<Value>, after: Option<Value>) -> Value {
     record
 }
 
-fn batch(records: &[Value]) -> Value {
+pub(crate) fn batch(records: &[Value]) -> Value {
     json!({ "Records": records })
 }
 
@@ -55,7 +55,7 @@ fn history(aws: &FakeAws) -> Vec<String> {
     names.collect()
 }
 
-fn found(image: Value) -> (&'static str, Answer) {
+pub(crate) fn found(image: Value) -> (&'static str, Answer) {
     ("GetItem", Answer::json(json!({ "Item": image })))
 }
 
@@ -75,17 +75,16 @@ fn versions(numbers: &[u64], has_more: bool) -> (&'static str, Answer) {
     ("Query", Answer::json(page))
 }
 
-async fn replay(aws: &FakeAws, record: &Value) -> Value {
+pub(crate) async fn replay(aws: &FakeAws, record: &Value) -> Value {
     answer(aws, &batch(&[message("replay", record.to_string())])).await
 }
 
-fn all_done() -> Value {
+pub(crate) fn all_done() -> Value {
     json!({ "batchItemFailures": [] })
 }
 
 #[tokio::test]
 async fn a_version_is_kept_when_its_content_is_replaced_and_nothing_is_read_for_it() {
-    let aws = FakeAws::default();
     let mut trashed = image(4, "milk");
     trashed["deleted_at"] = json!({ "S": "2026-11-23T14:00:04.000Z" });
     let mut told = image(3, "milk");
@@ -96,6 +95,7 @@ async fn a_version_is_kept_when_its_content_is_replaced_and_nothing_is_read_for_
         record(Some(image(2, "milk")), Some(told.clone())),
         record(Some(told), Some(trashed)),
     ];
+    let aws = settled(&batch(&records));
     assert_eq!(answer(&aws, &batch(&records)).await, all_done());
     assert_eq!(history(&aws), ["+1"]);
     assert!(aws.sent("GetItem").is_empty() && aws.sent("Query").is_empty());
@@ -110,11 +110,12 @@ async fn a_version_is_kept_when_its_content_is_replaced_and_nothing_is_read_for_
 
 #[tokio::test]
 async fn a_history_goes_back_a_bounded_number_of_versions() {
-    let aws = FakeAws::default();
     let at = limits::VERSIONS;
     let first = record(Some(image(at, "a")), Some(image(at + 1, "b")));
     let second = record(Some(image(at + 1, "b")), Some(image(at + 2, "b")));
-    answer(&aws, &batch(&[first, second])).await;
+    let records = batch(&[first, second]);
+    let aws = settled(&records);
+    answer(&aws, &records).await;
     assert_eq!(history(&aws), ["-1".to_owned(), format!("+{at}")]);
 }
 

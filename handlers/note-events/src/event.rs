@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 /// A batch, its records still text: each is read once, and one that cannot be read fails alone.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Event {
+pub struct Event {
     #[serde(rename = "Records")]
     pub(crate) records: Vec<Box<RawValue>>,
 }
@@ -39,7 +39,7 @@ impl Event {
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Answer {
+pub enum Answer {
     Stream(DynamoDbEventResponse),
     Queue(SqsBatchResponse),
 }

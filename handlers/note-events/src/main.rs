@@ -1,17 +1,7 @@
-//! Turns changes of notes into activity, e-mail jobs, earlier versions and the removal of objects.
+//! Turns changes of notes into activity, e-mail jobs, earlier versions, the search index and the removal of objects.
 #![forbid(unsafe_code)]
 
-mod derived;
-#[cfg(test)]
-mod derived_tests;
-mod effects;
-mod event;
-mod note_events;
-mod record;
-#[cfg(test)]
-mod tests;
-
-use note_events::NoteEvents;
+use note_events::{Event, NoteEvents};
 use shared::runtime::{self, Aws, Error, LambdaEvent};
 
 #[tokio::main(flavor = "current_thread")]
@@ -24,5 +14,6 @@ async fn main() -> Result<(), Error> {
         objects: aws.objects(),
         email_queue_url: runtime::variable("EMAIL_QUEUE_URL")?,
     };
-    runtime::run(|event: LambdaEvent<event::Event>| async move { handler.answer(event.payload).await }).await
+    // In a box: the futures nest deeper than the compiler follows.
+    runtime::run(|event: LambdaEvent<Event>| Box::pin(handler.answer(event.payload))).await
 }

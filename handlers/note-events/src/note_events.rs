@@ -10,15 +10,15 @@ use shared::s3::Objects;
 use shared::sqs::Queues;
 
 /// The handler and what it needs.
-pub(crate) struct NoteEvents {
-    pub(crate) store: Store,
-    pub(crate) queues: Queues,
-    pub(crate) objects: Objects,
-    pub(crate) email_queue_url: String,
+pub struct NoteEvents {
+    pub store: Store,
+    pub queues: Queues,
+    pub objects: Objects,
+    pub email_queue_url: String,
 }
 
 impl NoteEvents {
-    pub(crate) async fn answer(&self, event: Event) -> Result<Answer, Error> {
+    pub async fn answer(&self, event: Event) -> Result<Answer, Error> {
         if event.is_from_queue() {
             let messages = event.into_messages()?;
             let work = async |message: &shared::sqs::Message| self.take(&message.body, Turn::Missed).await;

@@ -60,6 +60,9 @@ pub(crate) struct NoteImage<'a> {
     pub(crate) deleted_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "string_or_null")]
     pub(crate) changed_by: Option<String>,
+    /// Set by operators to have the note's words written anew.
+    #[serde(default, deserialize_with = "string_or_null")]
+    pub(crate) index_mark: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -25,6 +25,20 @@ pub(crate) fn sample() -> Value {
     serde_json::from_str(SAMPLE).unwrap()
 }
 
+/// AWS with the notes as the records of `event` leave them.
+pub(crate) fn settled(event: &Value) -> FakeAws {
+    let records = event["Records"].as_array().unwrap().clone();
+    FakeAws::answering(move |call| {
+        let keys = call.json["RequestItems"]["notes"]["Keys"].as_array()?;
+        let last = |key: &Value| {
+            let mut of_note = records.iter().rev().filter(|record| record["dynamodb"]["Keys"] == *key);
+            of_note.next().and_then(|record| record["dynamodb"].get("NewImage"))
+        };
+        let notes: Vec<_> = keys.iter().filter_map(last).collect();
+        Some(fake::Answer::json(json!({ "Responses": { "notes": notes } })))
+    })
+}
+
 /// A message of the replays queue.
 pub(crate) fn message(id: &str, body: String) -> Value {
     json!({
@@ -47,7 +61,7 @@ fn written(aws: &FakeAws) -> Vec<(String, String, String)> {
 
 #[tokio::test]
 async fn a_batch_is_written_and_mailed_together() {
-    let aws = FakeAws::default();
+    let aws = settled(&sample());
     assert_eq!(answer(&aws, &sample()).await, json!({ "batchItemFailures": [] }));
 
     let row = |id: &str, kind: &str, at: &str| (id.to_owned(), kind.to_owned(), at.to_owned());
@@ -69,7 +83,8 @@ async fn a_batch_is_written_and_mailed_together() {
     assert_eq!(emails[0]["changed_by"], "alice@example.com");
     assert_eq!(emails[2].get("changed_by"), None);
     assert_eq!(aws.operations().iter().filter(|operation| operation.starts_with("DELETE /")).count(), 4);
-    assert_eq!(aws.operations().len(), 6);
+    // Besides: activity, mail, the index, and how the notes are then.
+    assert_eq!(aws.operations().len(), 8);
 }
 
 #[tokio::test]
@@ -106,7 +121,7 @@ async fn where_a_service_fails_the_first_record_that_needs_it_is_named() {
 
 #[tokio::test]
 async fn effects_are_keyed_by_event_and_address() {
-    let aws = FakeAws::default();
+    let aws = settled(&sample());
     answer(&aws, &sample()).await;
     let first = aws.messages();
     answer(&aws, &sample()).await;

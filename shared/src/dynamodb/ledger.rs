@@ -11,12 +11,15 @@ use crate::timestamp::Timestamp;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, ReturnValuesOnConditionCheckFailure, WriteRequest};
 use chrono::NaiveDate;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
 
 /// Items of one `BatchWriteItem`.
 const BATCH_ITEMS: usize = 25;
+/// Batches that are on their way at the same time.
+const BATCHES_AT_ONCE: usize = 8;
 /// Rounds of writing what a batch left unprocessed.
 const WRITE_ROUNDS: u32 = 5;
 
@@ -117,30 +120,29 @@ impl Store {
         self.write(requests).await
     }
 
-    /// Writes to the ledger, 25 items at a time, going on with what DynamoDB left unprocessed. No key may stand there twice.
+    /// Writes to the ledger in batches, several of them at once. No key may stand there twice.
     pub(super) async fn write(&self, mut requests: Vec<WriteRequest>) -> Result<(), Failure> {
-        let mut round = 0;
+        let mut batches = Vec::with_capacity(requests.len().div_ceil(BATCH_ITEMS));
         while !requests.is_empty() {
-            let batch: Vec<_> = requests.drain(..requests.len().min(BATCH_ITEMS)).collect();
-            let output = self
-                .client
-                .batch_write_item()
-                .request_items(&self.ledger, batch)
-                .send()
-                .await
-                .map_err(|error| failure(&error))?;
-            let unprocessed =
-                output.unprocessed_items.unwrap_or_default().remove(&self.ledger).unwrap_or_default();
-            if !unprocessed.is_empty() {
-                round += 1;
-                if round > WRITE_ROUNDS {
-                    return Err(Failure::passing("DynamoDB left items unprocessed"));
-                }
+            batches.push(self.write_batch(requests.drain(..requests.len().min(BATCH_ITEMS)).collect()));
+        }
+        stream::iter(batches).buffer_unordered(BATCHES_AT_ONCE).try_collect().await
+    }
+
+    /// Writes one batch, going on with what DynamoDB left unprocessed.
+    async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), Failure> {
+        for round in 0..=WRITE_ROUNDS {
+            if round > 0 {
                 tokio::time::sleep(Duration::from_millis(50 << round)).await;
-                requests.extend(unprocessed);
+            }
+            let batch = self.client.batch_write_item().request_items(&self.ledger, requests);
+            let output = batch.send().await.map_err(|error| failure(&error))?;
+            requests = output.unprocessed_items.unwrap_or_default().remove(&self.ledger).unwrap_or_default();
+            if requests.is_empty() {
+                return Ok(());
             }
         }
-        Ok(())
+        Err(Failure::passing("DynamoDB left items unprocessed"))
     }
 
     /// One page of a partition of a day's activity.

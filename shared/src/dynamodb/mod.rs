@@ -7,6 +7,8 @@
 //! | notes | `OWNER#<sub>` | `SETTINGS` | e-mail preferences |
 //! | ledger | `IDEMPOTENCY#<sub>` | hash of the key | the first answer to a request |
 //! | ledger | `VERSIONS#<sub>` | `<note>#<version>` | an earlier version of a note |
+//! | ledger | `WORDS#<sub>#<prefix>` | `<note>` | a live note's words that begin so |
+//! | ledger | `TRASHED-WORDS#<sub>#<prefix>` | `<deleted at> <note>` | the same of a note in the trash |
 //! | ledger | `ACTIVITY#<day>#<shard>` | `<owner's key segment>#<event id>` | one change |
 //! | ledger | `REPORT#<sub>` | day | an owner's report |
 //! | ledger | `DAILY#<day>` | `PROGRESS` | how far the daily report is |
@@ -20,6 +22,7 @@ mod attachments;
 mod keys;
 mod ledger;
 mod notes;
+mod search;
 mod transaction;
 mod versions;
 
@@ -27,6 +30,7 @@ pub use attachments::AttachmentChange;
 pub use keys::ItemKey;
 pub use ledger::{ActivityPage, Claim, DailyProgress, Recorded};
 pub use notes::{Changed, Created, Edit, Listing, Page, Replay};
+pub use search::IndexChange;
 pub use versions::{HistoryChange, Kept, VersionPage};
 
 use crate::failure::Failure;

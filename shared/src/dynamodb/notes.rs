@@ -7,8 +7,9 @@ use super::{
 };
 use crate::failure::Failure;
 use crate::limits;
-use crate::note::{Changes, Expected, Id, Note, Summary, excerpt};
+use crate::note::{Changes, Expected, Id, Note, Place, Summary, excerpt};
 use crate::owner::Owner;
+use crate::search::Query;
 use crate::settings::Settings;
 use crate::timestamp::Timestamp;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -53,9 +54,9 @@ pub enum Changed {
 
 /// A note as lists read it: with its excerpt.
 #[derive(Deserialize)]
-struct ListedNote {
+pub(super) struct ListedNote {
     #[serde(flatten)]
-    note: Note,
+    pub(super) note: Note,
     #[serde(default)]
     excerpt: String,
 }
@@ -103,8 +104,17 @@ pub struct Listing {
     pub after: Option<String>,
     /// Only notes with this tag.
     pub tag: Option<String>,
-    /// Only notes that hold every one of these words, in title, body or tags; lower case.
-    pub words: Vec<String>,
+    /// Only notes that hold its words, in title, body or tags.
+    pub query: Option<Query>,
+}
+
+impl Listing {
+    /// Whether the note, as it is, belongs here.
+    pub(super) fn holds(&self, note: &Note) -> bool {
+        note.is_trashed() == self.trash
+            && self.tag.as_ref().is_none_or(|tag| note.tags.contains(tag))
+            && self.query.as_ref().is_none_or(|query| query.is_met_by(note))
+    }
 }
 
 /// A page of a listing, and where the next begins if there may be one.
@@ -358,16 +368,19 @@ impl Store {
         Ok(())
     }
 
-    /// Lists an owner's notes, newest first. Without a filter one query; with one, at most `limits::PAGE_QUERIES`, so
-    /// that a page may hold fewer than asked for and still have a next.
+    /// Lists an owner's notes, newest first. Without a filter one query; with a tag, at most `limits::PAGE_QUERIES`, so
+    /// that a page may hold fewer than asked for and still have a next; what is searched for, the index finds.
     pub async fn list_notes(&self, owner: &Owner, listing: &Listing) -> Result<Page, Failure> {
+        if let Some(query) = &listing.query {
+            return self.search_notes(owner, listing, query).await;
+        }
         let mut page = Page { items: Vec::new(), next: listing.after.clone() };
         for _ in 0..limits::PAGE_QUERIES {
             let (items, next) = self.query_notes(owner, listing, page.next.as_deref()).await?;
             for item in items {
                 // The query may bring more than fit: the page then ends at the last that does.
                 if page.items.len() == listing.limit {
-                    page.next = page.items.last().map(|last| position(listing, last));
+                    page.next = page.items.last().map(|last| Place::of(last.deleted_at).position(last.id));
                     return Ok(page);
                 }
                 page.items.push(item);
@@ -386,9 +399,8 @@ impl Store {
         listing: &Listing,
         after: Option<&str>,
     ) -> Result<(Vec<Summary>, Option<String>), Failure> {
-        let is_filtered = listing.tag.is_some() || !listing.words.is_empty();
         // A filter reads on; without one, read what the page takes.
-        let limit = if is_filtered { limits::PAGE_MAXIMUM } else { listing.limit };
+        let limit = if listing.tag.is_some() { limits::PAGE_MAXIMUM } else { listing.limit };
         let mut query = self
             .client
             .query()
@@ -412,7 +424,7 @@ impl Store {
         let mut found = Vec::new();
         for item in output.items.unwrap_or_default() {
             let listed: ListedNote = from_item(item)?;
-            if matches(listing, &listed.note) {
+            if listing.holds(&listed.note) {
                 found.push(summary(listed));
             }
         }
@@ -499,18 +511,7 @@ async fn changed(update: UpdateItemFluentBuilder, edit: Edit<'_>) -> Result<Chan
     Ok(if is_done { Changed::Done(note) } else { Changed::Refused(Some(note)) })
 }
 
-fn matches(listing: &Listing, note: &Note) -> bool {
-    if listing.tag.as_ref().is_some_and(|tag| !note.tags.contains(tag)) {
-        return false;
-    }
-    if listing.words.is_empty() {
-        return true;
-    }
-    let haystack = format!("{}\n{}\n{}", note.title, note.body, note.tags.join("\n")).to_lowercase();
-    listing.words.iter().all(|word| haystack.contains(word))
-}
-
-fn summary(listed: ListedNote) -> Summary {
+pub(super) fn summary(listed: ListedNote) -> Summary {
     let note = listed.note;
     Summary {
         id: note.id,
@@ -523,14 +524,6 @@ fn summary(listed: ListedNote) -> Summary {
         updated_at: note.updated_at,
         deleted_at: note.deleted_at,
         attachments: note.attachments,
-    }
-}
-
-/// A position in a listing: the note's id, in the trash after its moment of deletion.
-fn position(listing: &Listing, item: &Summary) -> String {
-    match item.deleted_at.filter(|_| listing.trash) {
-        Some(deleted_at) => format!("{deleted_at} {}", item.id),
-        None => item.id.to_string(),
     }
 }
 

@@ -1,21 +1,28 @@
 //! Requests, answered by the handler that the route belongs to.
 
+use crate::stream::Stream;
 use crate::tables;
 use attachments::Attachments;
 use delete_note::DeleteNote;
+use emulator::Emulator;
 use get_notes::GetNotes;
 use get_report::GetReport;
 use save_note::SaveNote;
+use serde_json::{Value, json};
 use settings::SettingsHandler;
 use shared::dynamodb::Store;
 use shared::fake::FakeAws;
+use shared::owner::Owner;
 use shared::sample::{Answered, HttpEvent};
+use shared::search::Words;
 use shared::signing::SigningKeys;
 use tempfile::TempDir;
 
 /// The handlers and their tables.
 pub struct Api {
     pub store: Store,
+    pub stream: Stream,
+    emulator: Emulator,
     attachments: Attachments,
     delete_note: DeleteNote,
     get_notes: GetNotes,
@@ -57,12 +64,14 @@ impl Api {
         let keys = || SigningKeys::parse("a key of this test").expect("a key");
         Self {
             store: store(),
+            stream: Stream::open(&emulator),
             attachments: Attachments::new(store(), FakeAws::default().objects()),
             delete_note: DeleteNote::new(store()),
             get_notes: GetNotes::new(store(), keys()),
             get_report: GetReport::new(store()),
             save_note: SaveNote::new(store()),
             settings: SettingsHandler::new(store(), keys()),
+            emulator: emulator.clone(),
             _directory: directory,
         }
     }
@@ -82,5 +91,20 @@ impl Api {
                 _ => self.attachments.answer(request).await,
             })
             .await
+    }
+
+    /// What the search index holds of the words with this beginning: by where their notes are listed.
+    pub fn index_entries(&self, owner: &Owner, is_trash: bool, prefix: &str) -> Words {
+        let kind = if is_trash { "TRASHED-WORDS" } else { "WORDS" };
+        let request = json!({
+            "TableName": "LedgerTable", "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": { ":pk": { "S": format!("{kind}#{}#{prefix}", owner.as_str()) } },
+        });
+        let found = tables::call(&self.emulator, "Query", &request);
+        let text = |value: &Value| value["S"].as_str().expect("a text").to_owned();
+        let entry = |item: &Value| {
+            (text(&item["sk"]), item["words"]["L"].as_array().expect("a list").iter().map(text).collect())
+        };
+        found["Items"].as_array().expect("a list").iter().map(entry).collect()
     }
 }

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod stream;
 mod tables;
 
 pub use api::{Api, Caller};
+pub use stream::{Stream, Way};

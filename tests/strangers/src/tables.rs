@@ -28,10 +28,16 @@ pub(crate) fn open(directory: &Path) -> Emulator {
     })
     .expect("an empty directory");
     for name in ["NotesTable", "LedgerTable"] {
-        let (status, answer) = emulator.dynamodb("CreateTable", creation(name).to_string().as_bytes());
-        assert_eq!(status, 200, "{name}: {}", String::from_utf8_lossy(&answer));
+        call(&emulator, "CreateTable", &creation(name));
     }
     emulator
+}
+
+/// What the emulator answers to a request that must succeed.
+pub(crate) fn call(emulator: &Emulator, operation: &str, request: &Value) -> Value {
+    let (status, answer) = emulator.dynamodb(operation, request.to_string().as_bytes());
+    assert_eq!(status, 200, "{operation}: {}", String::from_utf8_lossy(&answer));
+    serde_json::from_slice(&answer).expect("JSON")
 }
 
 /// `CreateTable` for one of the template's tables, which is named after its resource.
@@ -78,10 +84,14 @@ impl fmt::Debug for InProcess {
 
 impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default();
-        let (status, body) = self.0.dynamodb(operation, request.body().bytes().unwrap_or_default());
-        let status = StatusCode::try_from(status).expect("the emulator answers with an HTTP status");
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
+        let (emulator, target) = (self.0.clone(), request.headers().get("x-amz-target").unwrap_or_default());
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        HttpConnectorFuture::new(async move {
+            // So that what is done at the same time alternates.
+            tokio::task::yield_now().await;
+            let (status, body) = emulator.dynamodb(&operation, request.body().bytes().unwrap_or_default());
+            let status = StatusCode::try_from(status).expect("the emulator answers with an HTTP status");
+            Ok(HttpResponse::new(status, SdkBody::from(body)))
+        })
     }
 }

@@ -46,6 +46,10 @@ impl Run<'_> {
         limit: usize,
         from: Option<&Cursor>,
     ) -> Option<Cursor> {
+        if filter.word.is_some() {
+            // What is searched for is found once the stream was told of it.
+            self.api.stream.settle().await;
+        }
         let query = filter.query(limit, from.map(|cursor| cursor.text.as_str()));
         let event = self.request(who, "GET /notes", &[]).query(&query);
         let answered = self.ask(who, event).await;

@@ -2,6 +2,7 @@
 
 use crate::step::Filter;
 use serde_json::{Value, json};
+use shared::limits::PREFIX_CHARACTERS;
 use shared::note::excerpt;
 use std::collections::BTreeMap;
 use strangers::Caller;
@@ -99,7 +100,9 @@ impl Note {
     fn fits(&self, filter: &Filter) -> bool {
         let holds = |word: &str| {
             let text = format!("{} {} {}", self.text("title"), self.text("body"), self.json["tags"]);
-            text.contains(word)
+            let mut words = text.split(|c: char| !c.is_alphanumeric());
+            let word = word.to_lowercase();
+            words.any(|other| other == word || word.len() >= PREFIX_CHARACTERS && other.starts_with(&word))
         };
         filter.tag.is_none_or(|tag| self.json["tags"].as_array().unwrap().contains(&json!(tag)))
             && filter.word.is_none_or(holds)

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 /// How many people there are.
 pub(crate) const PEOPLE: usize = 3;
 /// What everybody has in common: words, tags, keys. None of them is anybody's.
-pub(crate) const WORDS: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
+pub(crate) const WORDS: [&str; 5] = ["alpha", "alphabet", "beta", "gamma", "delta"];
+/// What is searched for.
+const SEARCHES: [&str; 7] = ["alpha", "alphabet", "alp", "al", "BETA", "gammas", "delta"];
 pub(crate) const TAGS: [&str; 3] = ["red", "blue", "green"];
 pub(crate) const KEYS: u8 = 3;
 
@@ -193,7 +195,7 @@ fn patch() -> impl Strategy<Value = Patch> {
 
 fn filter() -> impl Strategy<Value = Filter> {
     let tag = prop::option::weighted(0.3, prop::sample::select(TAGS.to_vec()));
-    let word = prop::option::weighted(0.3, prop::sample::select(WORDS.to_vec()));
+    let word = prop::option::weighted(0.3, prop::sample::select(SEARCHES.to_vec()));
     (tag, word, prop::bool::weighted(0.3)).prop_map(|(tag, word, trash)| Filter { tag, word, trash })
 }
 

@@ -1,0 +1,101 @@
+//! Searching, by way of the index that follows the stream.
+
+use crate::tables;
+use aws_sdk_dynamodb::types::AttributeValue;
+use end_to_end::{Caller, Host};
+use serde_json::{Value, json};
+
+/// The titles of what a search finds, all pages of it.
+async fn found(caller: &Caller, query: &str) -> Vec<String> {
+    let (mut titles, mut target) = (Vec::new(), format!("/notes?{query}"));
+    loop {
+        let page = caller.get(&target).await.expect(200);
+        let items = page["items"].as_array().unwrap().iter();
+        titles.extend(items.map(|item| item["title"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else { return titles };
+        target = format!("/notes?{query}&cursor={cursor}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_follows_a_notes_whole_life() {
+    let host = Host::start().await;
+    let (anna, ben) = (host.api.caller("anna").await, host.api.caller("ben").await);
+    let harbour = anna
+        .create(json!({ "title": "Été au port", "body": "Bring the **charts** to the harbour.", "tags": ["Ünterwegs"] }))
+        .await;
+    anna.create(json!({ "title": "Harbours of the west", "body": "Charts by the dozen" })).await;
+    ben.create(json!({ "title": "Harbour charts of Ben" })).await;
+    host.api.idle().await;
+
+    let both = ["Harbours of the west", "Été au port"];
+    for (query, expected) in [
+        ("q=harbour", &both[..]),
+        ("q=HARB+chart", &both),
+        ("q=harb&limit=1", &both),
+        ("q=harbours", &both[..1]),
+        ("q=ete", &both[1..]),
+        ("q=unterw", &both[1..]),
+        ("q=charts&tag=%C3%9Cnterwegs", &both[1..]),
+        ("q=harbour+nothing", &[]),
+        ("q=ha", &[]),
+        ("q=charts&trash=true", &[]),
+    ] {
+        assert_eq!(found(&anna, query).await, expected, "{query}");
+    }
+
+    let path = format!("/notes/{}", harbour["id"].as_str().unwrap());
+    anna.send("PATCH", &path, &[], json!({ "body": "Bring the lifebelts to the harbour." }))
+        .await
+        .expect(200);
+    host.api.idle().await;
+    assert_eq!(found(&anna, "q=charts").await, both[..1]);
+    assert_eq!(found(&anna, "q=lifebelt+harbour").await, both[1..]);
+
+    assert_eq!(anna.send("DELETE", &path, &[], Value::Null).await.status, 204);
+    // At once, whatever the index knows.
+    assert_eq!(found(&anna, "q=harbour").await, both[..1]);
+    host.api.idle().await;
+    assert_eq!(found(&anna, "q=harbour").await, both[..1]);
+    assert_eq!(found(&anna, "q=lifebelts&trash=true").await, both[1..]);
+
+    anna.post(&format!("{path}/restore"), Value::Null).await.expect(200);
+    host.api.idle().await;
+    assert_eq!(found(&anna, "q=harbour").await, both);
+    assert_eq!(found(&anna, "q=harbour&trash=true").await, [""; 0]);
+
+    assert_eq!(anna.send("DELETE", &format!("{path}?permanent=true"), &[], Value::Null).await.status, 204);
+    assert_eq!(found(&anna, "q=harbour").await, both[..1]);
+    host.api.idle().await;
+    for partition in ["WORDS#anna#lif", "TRASHED-WORDS#anna#lif"] {
+        assert_eq!(tables::sort_keys(&host, "LedgerTable", partition).await, [""; 0]);
+    }
+    assert_eq!(tables::sort_keys(&host, "LedgerTable", "WORDS#anna#har").await.len(), 1);
+}
+
+#[tokio::test]
+async fn operators_have_notes_indexed_that_were_there_before_the_index() {
+    let host = Host::start().await;
+    let anna = host.api.caller("anna").await;
+    let note = anna.create(json!({ "title": "Harbour trip" })).await;
+    host.api.idle().await;
+    let (id, dynamodb) = (note["id"].as_str().unwrap(), tables::client(&host));
+    let text = |text: String| AttributeValue::S(text);
+    for prefix in ["har", "tri"] {
+        let request = dynamodb.delete_item().table_name(tables::name(&host, "LedgerTable").await);
+        let request = request.key("pk", text(format!("WORDS#anna#{prefix}"))).key("sk", text(id.to_owned()));
+        request.send().await.expect("an entry");
+    }
+    assert_eq!(found(&anna, "q=harbour").await, [""; 0]);
+
+    // As docs/OPERATIONS.md says.
+    let request = dynamodb.update_item().table_name(tables::name(&host, "NotesTable").await);
+    let request = request.key("pk", text("OWNER#anna".into())).key("sk", text(format!("NOTE#{id}")));
+    let request = request
+        .update_expression("SET index_mark = :mark")
+        .expression_attribute_values(":mark", text("1".into()));
+    request.condition_expression("attribute_exists(pk)").send().await.expect("the note");
+    host.api.idle().await;
+    assert_eq!(found(&anna, "q=harbour+trip").await, ["Harbour trip"]);
+    assert_eq!(anna.get(&format!("/notes/{id}")).await.expect(200), note);
+}
