@@ -145,6 +145,10 @@ impl Request {
         if !taken.contains(&media_type.as_str()) {
             return Err(Problem::UnsupportedMediaType(taken));
         }
+        // serde also takes a list for an object, with its fields in order.
+        if !self.body.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::MalformedBody("it is no object".into()));
+        }
         // serde_json's message names the field and the place, and nothing of ours.
         serde_json::from_slice(&self.body).map_err(|error| Problem::MalformedBody(error.to_string()))
     }
@@ -310,6 +314,30 @@ mod tests {
                 "{list}"
             );
         }
+    }
+
+    fn media_type(name: &str) -> HttpEvent {
+        HttpEvent::of("save-note").header("content-type", name)
+    }
+
+    #[test]
+    fn only_an_object_is_taken_as_a_body() {
+        use crate::attachment::NewAttachment;
+        use crate::note::{Content, Patch};
+        use crate::settings::Settings;
+        for body in [r#"["Hello"]"#, r#"["a","b/c",1]"#, "[]", r#""Hello""#, "null", "7", "", "{", "{}x"] {
+            let request = media_type("application/json").body(body).into_request();
+            let refusals = [
+                request.json::<Content>().err(),
+                request.json::<NewAttachment>().err(),
+                request.json::<Settings>().err(),
+                request.merge_patch::<Patch>().err(),
+            ];
+            for refusal in refusals {
+                assert_eq!(refusal.map(|problem| problem.status()), Some(400), "{body}");
+            }
+        }
+        assert!(media_type("application/json").body(" \n{}").into_request().json::<Settings>().is_ok());
     }
 
     proptest! {
