@@ -243,19 +243,32 @@ where
     F: AsyncFnOnce(&Request) -> Result<Response, Problem>,
 {
     let started = Instant::now();
-    let request = match Request::from_event(event) {
-        Ok(request) => request,
-        Err(problem) => return Response::problem(&problem).into_event(),
-    };
-    let (result, usage) = measured(work(&request)).await;
-    log(&request, &result, started, usage);
+    let named = Named::of(&event);
+    let request = Request::from_event(event);
+    let owner = request.as_ref().ok().and_then(|request| Some(request.caller.as_ref()?.owner.hash()));
+    let (result, usage) = measured(async { work(request.as_ref().map_err(Clone::clone)?).await }).await;
+    log(&named, &owner.unwrap_or_default(), &result, started, usage);
     result.unwrap_or_else(|problem| Response::problem(&problem)).into_event()
 }
 
-fn log(request: &Request, result: &Result<Response, Problem>, started: Instant, usage: Usage) {
-    let owner = request.caller.as_ref().map(|caller| caller.owner.hash()).unwrap_or_default();
+/// What a log line says of an event, whether or not a request can be made of it.
+struct Named {
+    request_id: String,
+    route: String,
+}
+
+impl Named {
+    fn of(event: &ApiGatewayV2httpRequest) -> Self {
+        Self {
+            request_id: event.request_context.request_id.clone().unwrap_or_default(),
+            route: event.route_key.clone().unwrap_or_default(),
+        }
+    }
+}
+
+fn log(named: &Named, owner: &str, result: &Result<Response, Problem>, started: Instant, usage: Usage) {
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
-    let (request_id, route) = (request.id.as_str(), request.route.as_str());
+    let (request_id, route) = (named.request_id.as_str(), named.route.as_str());
     let status = result.as_ref().map_or_else(Problem::status, |response| response.status);
     match result {
         Err(problem) if problem.is_ours() => {
@@ -338,6 +351,38 @@ mod tests {
             }
         }
         assert!(media_type("application/json").body(" \n{}").into_request().json::<Settings>().is_ok());
+    }
+
+    /// All that is logged while this is the thread's subscriber.
+    #[derive(Clone, Default)]
+    struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_cannot_be_read_is_logged_like_any_other() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let _logging = tracing::subscriber::set_default(subscriber);
+        let event = HttpEvent::of("save-note").claim("sub", "").at(Timestamp::from_millis(0), "request-7");
+        let answered = event.answer(async |_| panic!("nobody called")).await;
+        assert_eq!(answered.status, 401);
+        let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(lines.trim()).unwrap();
+        let fields = &line["fields"];
+        assert_eq!(
+            (&fields["request_id"], &fields["route"], &fields["status"], &fields["owner"]),
+            (&"request-7".into(), &"POST /notes".into(), &401.into(), &"".into())
+        );
     }
 
     proptest! {
