@@ -385,6 +385,47 @@ mod tests {
         );
     }
 
+    /// What every answer must say, whatever it is; each name with what its value begins with.
+    const SAFE: [(&str, &str); 5] = [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("strict-transport-security", "max-age=63072000"),
+        ("content-security-policy", "default-src 'none'"),
+    ];
+
+    #[tokio::test]
+    async fn every_answer_and_every_problem_has_the_safe_headers() {
+        let text = || "x".to_owned();
+        let results = [
+            Ok(Response::empty(204)),
+            Response::json(200, "x"),
+            Err(Problem::MalformedBody(text())),
+            Err(Problem::InvalidFields(Vec::new())),
+            Err(Problem::Unauthorized),
+            Err(Problem::NotFound),
+            Err(Problem::Conflict("x")),
+            Err(Problem::IdempotencyKeyReused),
+            Err(Problem::PreconditionFailed),
+            Err(Problem::TooLarge),
+            Err(Problem::UnsupportedMediaType(JSON)),
+            Err(Problem::MethodNotAllowed(text())),
+            Err(Problem::TooManyRequests(text())),
+            Err(Problem::Unavailable(text())),
+            Err(Problem::Internal(text())),
+        ];
+        let mut answers = vec![HttpEvent::of("save-note").claim("sub", "").answer(async |_| panic!()).await];
+        for result in results {
+            answers.push(HttpEvent::of("hello").answer(async |_| result).await);
+        }
+        for answered in answers {
+            for (name, value) in SAFE {
+                let said = answered.header(name).unwrap_or_else(|| panic!("{name} of {}", answered.status));
+                assert!(said.starts_with(value), "{name} of {}: {said}", answered.status);
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn no_header_makes_a_reader_panic(value in "[ -~\u{e0}-\u{ff}]{0,60}|[\"0-9,W/ -]{0,40}") {
