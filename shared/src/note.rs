@@ -350,6 +350,7 @@ pub fn excerpt(body: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     fn content() -> Content {
         Content { title: " Hello ".into(), tags: vec!["a".into(), "a".into()], ..Content::default() }
@@ -424,7 +425,90 @@ mod tests {
         assert_eq!(Id::parse(&early.to_string().replace('-', "")), None);
     }
 
+    /// Any JSON that a field may be sent as, mostly of the kind that is asked for.
+    fn values() -> impl Strategy<Value = Value> {
+        let text = || {
+            prop_oneof![
+                "\\PC{0,20}|[ \u{0}-\u{20}é]{0,4}|x{49,52}|x{199,202}",
+                "[A-Za-z]{1,5}@[A-Za-z]{1,5}\\.de|[a-z@]{0,8}",
+            ]
+        };
+        prop_oneof![
+            4 => text().prop_map(Value::from),
+            4 => prop::collection::vec(text(), 0..limits::TAGS + 2).prop_map(Value::from),
+            1 => Just(Value::Null),
+            1 => prop_oneof![Just(json!({})), Just(json!(7)), Just(json!(["a", 7])), Just(json!(true))],
+        ]
+    }
+
+    fn has_its_kind(field: &str, value: &Value) -> bool {
+        match field {
+            "title" | "body" => value.is_null() || value.is_string(),
+            "tags" | "notify" => {
+                let are_texts = |list: &Vec<Value>| list.iter().all(Value::is_string);
+                value.is_null() || value.as_array().is_some_and(are_texts)
+            }
+            _ => false,
+        }
+    }
+
+    /// The parts of a field's value that cannot be taken, by the rules as the contract has them.
+    fn wrong_parts(field: &str, value: &Value) -> Vec<String> {
+        let is_line = |text: &str, maximum: usize| {
+            !text.trim().is_empty() && text.chars().count() <= maximum && !text.chars().any(char::is_control)
+        };
+        let is_fine = |element: &Value| match field {
+            "tags" => is_line(element.as_str().unwrap(), limits::TAG_CHARACTERS),
+            _ => validate::email_address("", element.as_str().unwrap()).is_ok(),
+        };
+        let maximum = if field == "tags" { limits::TAGS } else { limits::NOTIFY_ADDRESSES };
+        match (field, value) {
+            ("title", title) if !is_line(title.as_str().unwrap_or_default(), limits::TITLE_CHARACTERS) => {
+                vec![field.to_owned()]
+            }
+            (_, Value::Array(list)) if list.len() > maximum => vec![field.to_owned()],
+            (_, Value::Array(list)) => {
+                let wrong = list.iter().enumerate().filter(|(_, element)| !is_fine(element));
+                wrong.map(|(index, _)| format!("{field}[{index}]")).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_patch_of_any_json_changes_what_it_names_or_names_what_is_wrong(
+            sent in prop::collection::btree_map(
+                prop::sample::select(vec!["title", "body", "tags", "notify", "title", "body", "id"]), values(), 0..4
+            )
+        ) {
+            let patch = serde_json::from_value::<Patch>(json!(sent));
+            let fits = sent.iter().all(|(field, value)| has_its_kind(field, value));
+            prop_assert_eq!(patch.is_ok(), fits);
+            let Ok(patch) = patch else { return Ok(()) };
+            let order = ["title", "body", "tags", "notify"];
+            let wrong: Vec<String> =
+                order.iter().filter_map(|field| Some(wrong_parts(field, sent.get(field)?))).flatten().collect();
+            match patch.checked() {
+                Err(named) => {
+                    prop_assert!(!named.is_empty());
+                    prop_assert_eq!(named.into_iter().map(|one| one.field).collect::<Vec<_>>(), wrong);
+                }
+                Ok(changes) => {
+                    prop_assert_eq!(wrong, Vec::<String>::new());
+                    let Changes { title, body, tags, notify } = changes;
+                    let changed = [title.is_some(), body.is_some(), tags.is_some(), notify.is_some()];
+                    prop_assert_eq!(changed, order.map(|field| sent.contains_key(field)));
+                    let trimmed = |text: &Value| text.as_str().map(|text| text.trim().to_owned());
+                    prop_assert_eq!(title, sent.get("title").and_then(trimmed));
+                    for list in [tags, notify].into_iter().flatten() {
+                        let distinct: std::collections::BTreeSet<_> = list.iter().collect();
+                        prop_assert_eq!(distinct.len(), list.len());
+                    }
+                }
+            }
+        }
+
         #[test]
         fn an_excerpt_never_exceeds_its_limit(body in "\\PC{0,600}") {
             prop_assert!(excerpt(&body).chars().count() <= limits::EXCERPT_CHARACTERS + 1);

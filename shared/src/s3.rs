@@ -189,6 +189,7 @@ fn content_disposition(filename: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn no_file_name_can_break_out_of_the_header() {
@@ -196,5 +197,20 @@ mod tests {
         assert!(value.is_ascii() && !value.contains(['\r', '\n']));
         assert_eq!(value.matches('"').count(), 2);
         assert!(value.ends_with("%C3%A9.html"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_file_name_comes_back_and_none_ends_its_quotes(name in "\\PC{0,30}|[\"\\\\;\r\n/.%'é \u{0}]{0,20}") {
+            let value = content_disposition(&name);
+            prop_assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+            let rest = value.strip_prefix("attachment; filename=\"").unwrap();
+            let (plain, encoded) = rest.split_once("\"; filename*=UTF-8''").unwrap();
+            prop_assert!(!plain.contains(['"', '\\', '/', '%', ';']) && !encoded.contains(['"', ';', '\'', ' ']));
+            prop_assert_eq!(plain.chars().count(), name.chars().count());
+            let form = encoded.replace('+', "%2B");
+            let decoded = form_urlencoded::parse(form.as_bytes()).next().map(|(name, _)| name.into_owned());
+            prop_assert_eq!(decoded.unwrap_or_default(), name);
+        }
     }
 }

@@ -71,6 +71,33 @@ mod tests {
 
     proptest! {
         #[test]
+        fn what_nobody_signed_is_refused(text in "\\PC{0,60}|[A-Za-z0-9_=-]{0,80}") {
+            prop_assert_eq!(SigningKeys::parse("key").unwrap().verify("purpose", &text), None);
+        }
+
+        #[test]
+        fn where_the_purpose_ends_is_signed_as_well(text in "[a-z:]{1,20}", cut in 0usize..20, other in 0usize..20) {
+            let keys = SigningKeys::parse("key").unwrap();
+            let (cut, other) = (cut % (text.len() + 1), other % (text.len() + 1));
+            let signed = BASE64_URL_SAFE_NO_PAD.decode(keys.sign(&text[..cut], &text[cut..])).unwrap();
+            let moved = [&signed[..TAG_BYTES], &text.as_bytes()[other..]].concat();
+            let verified = keys.verify(&text[..other], &BASE64_URL_SAFE_NO_PAD.encode(moved));
+            prop_assert_eq!(verified.is_some(), cut == other);
+        }
+
+        #[test]
+        fn a_text_has_one_spelling(payload in "\\PC{0,40}", at in 0usize..80, to in "[A-Za-z0-9_=-]") {
+            let keys = SigningKeys::parse("key").unwrap();
+            let signed = keys.sign("purpose", &payload);
+            let at = at % signed.len();
+            let changed = format!("{}{to}{}", &signed[..at], &signed[at + 1..]);
+            prop_assert_eq!(keys.verify("purpose", &changed).is_some(), changed == signed);
+            for other in [format!("{signed}{to}"), signed[..at].to_owned(), format!(" {signed}")] {
+                prop_assert_eq!(keys.verify("purpose", &other), None);
+            }
+        }
+
+        #[test]
         fn any_change_is_noticed(payload in "\\PC{0,40}", at in 0usize..80, to in any::<u8>()) {
             let keys = SigningKeys::parse("key").unwrap();
             let signed = keys.sign("purpose", &payload);
