@@ -111,13 +111,19 @@ impl Cloud {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
-    /// Adds what fired since the faults were set.
+    /// Adds what fired since the faults were set, which is to be forgotten with them.
     async fn note_fired(&self) {
-        let counts = faults::fired(&self.api().await).await;
-        let mut fired = self.fired.lock().unwrap_or_else(PoisonError::into_inner);
-        for (kind, count) in counts {
+        let fired = self.fired_so_far().await;
+        *self.fired.lock().unwrap_or_else(PoisonError::into_inner) = fired;
+    }
+
+    /// Faults that fired, by kind, with those of the faults in force.
+    pub(crate) async fn fired_so_far(&self) -> BTreeMap<String, u64> {
+        let mut fired = self.fired();
+        for (kind, count) in faults::fired(&self.api().await).await {
             *fired.entry(kind).or_default() += count;
         }
+        fired
     }
 
     /// Faults that fired, by kind. Those of the last moments before a kill are not in it.
