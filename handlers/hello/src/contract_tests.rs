@@ -185,6 +185,79 @@ fn the_contract_knows_every_problem_type() {
     }
 }
 
+/// What a reference stands for, or the value itself.
+fn resolved<'a>(contract: &'a Value, value: &'a Value) -> &'a Value {
+    match value.get("$ref").and_then(Value::as_str) {
+        Some(target) => contract.pointer(target.trim_start_matches('#')).unwrap(),
+        None => value,
+    }
+}
+
+/// The examples of one media type of an answer, as bodies.
+fn examples<'a>(contract: &'a Value, media: &'a Value) -> Vec<&'a Value> {
+    let named = media["examples"].as_object().into_iter().flat_map(serde_json::Map::values);
+    named.map(|example| &resolved(contract, example)["value"]).chain(media.get("example")).collect()
+}
+
+/// Every answer in JSON: its operation, its status, its media type, and that one's examples.
+fn answers_in_json(contract: &Value) -> Vec<(String, &str, &str, Vec<&Value>)> {
+    let mut answers = Vec::new();
+    for route in routes_of_contract().into_keys() {
+        let (method, path) = route.split_once(' ').unwrap();
+        let operation = &contract["paths"][path][method.to_lowercase()];
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            for (kind, media) in resolved(contract, answer)["content"].as_object().into_iter().flatten() {
+                if kind.ends_with("json") {
+                    answers.push((route.clone(), status.as_str(), kind.as_str(), examples(contract, media)));
+                }
+            }
+        }
+    }
+    answers
+}
+
+#[test]
+fn every_answer_in_json_has_an_example_and_a_problem_that_of_its_status() {
+    let contract = contract();
+    for (route, status, kind, examples) in answers_in_json(&contract) {
+        // What it answers is the contract itself.
+        if (route.as_str(), status) == ("GET /openapi.json", "200") {
+            continue;
+        }
+        assert!(!examples.is_empty(), "{route} {status} {kind}");
+        for example in examples.into_iter().filter(|_| kind == "application/problem+json") {
+            let stated = example["status"].to_string();
+            assert!(stated == status || status == "default", "{route} {status}: {stated}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_says_the_headers_that_its_status_has() {
+    let contract = contract();
+    for route in routes_of_contract().into_keys() {
+        let (method, path) = route.split_once(' ').unwrap();
+        let operation = &contract["paths"][path][method.to_lowercase()];
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            let answer = resolved(&contract, answer);
+            let wanted = match status.as_str() {
+                "201" => "Location",
+                "304" => "ETag",
+                "401" => "WWW-Authenticate",
+                "415" => "Accept",
+                "429" | "default" => "Retry-After",
+                _ if answer["content"]["application/json"]["schema"]["$ref"]
+                    == "#/components/schemas/Note" =>
+                {
+                    "ETag"
+                }
+                _ => continue,
+            };
+            assert!(answer["headers"].get(wanted).is_some(), "{wanted} of {route} {status}");
+        }
+    }
+}
+
 #[test]
 fn every_reference_leads_somewhere() {
     fn walk(contract: &Value, value: &Value) {
