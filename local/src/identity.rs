@@ -108,7 +108,12 @@ impl Identity {
     /// Signs any claims. Tests make bad tokens with it.
     pub(crate) fn sign(&self, claims: &Value) -> Result<String, IdentityError> {
         let header = json!({"alg": "RS256", "kid": self.key_id, "typ": "JWT"});
-        let mut token = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+        self.sign_texts(&header.to_string(), &claims.to_string())
+    }
+
+    /// Signs any header and claims as they are written.
+    pub(crate) fn sign_texts(&self, header: &str, claims: &str) -> Result<String, IdentityError> {
+        let mut token = format!("{}.{}", encode(header), encode(claims));
         let mut signature = vec![0; self.key.public().modulus_len()];
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)

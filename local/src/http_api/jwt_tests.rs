@@ -104,12 +104,50 @@ async fn other_algorithms_are_refused() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_and_critical_extensions_are_refused() {
+async fn a_header_without_a_known_key_is_refused() {
     let fixture = fixture();
     let token = fixture.token();
     let (_, rest) = token.split_once('.').unwrap();
     for header in [json!({"alg": "RS256", "kid": "x"}), json!({"alg": "RS256"}), json!("RS256")] {
         assert_eq!(fixture.verify(&format!("{}.{rest}", encode(&header))).await, Err(DENIED));
+    }
+}
+
+/// The signature of each is good, so that it is the header or the claims for which it is refused.
+#[tokio::test]
+async fn what_is_signed_is_still_refused_for_what_it_says() {
+    let fixture = fixture();
+    let claims = fixture.claims().to_string();
+    let kid = fixture.identity.key_id();
+    let header = |more: &str| format!(r#"{{"alg":"RS256","kid":"{kid}"{more}}}"#);
+    let verify = async |header: &str, claims: &str| {
+        fixture.verify(&fixture.identity.sign_texts(header, claims).unwrap()).await
+    };
+    verify(&header(""), &claims).await.unwrap();
+    let headers = [
+        header(r#","crit":["b64"],"b64":false"#),
+        header(r#","crit":[]"#),
+        header(r#","alg":"none""#),
+        header(r#","kid":"other""#),
+        header("").replace("RS256", "none"),
+        header("").replace("RS256", "rs256"),
+        header("").replace(kid, "other"),
+        "[]".to_owned(),
+        String::new(),
+    ];
+    for header in headers {
+        assert_eq!(verify(&header, &claims).await, Err(DENIED), "{header}");
+    }
+    let open = claims.strip_suffix('}').unwrap();
+    // Of a claim that is there twice the later counts, for this check as for whoever reads the claims after it.
+    for more in [r#""exp":1"#, r#""iss":"https://evil.example""#, r#""aud":"other""#] {
+        assert_eq!(verify(&header(""), &format!("{open},{more}}}")).await, Err(DENIED), "{more}");
+    }
+    let twice = verify(&header(""), &format!(r#"{open},"sub":"eve"}}"#)).await.unwrap();
+    assert_eq!(twice["sub"], "eve");
+    let huge = format!(r#"{open},"x":"{}"}}"#, "y".repeat(LONGEST));
+    for claims in [huge.as_str(), "[]", "", "7", &claims[1..]] {
+        assert_eq!(verify(&header(""), claims).await, Err(DENIED));
     }
 }
 
