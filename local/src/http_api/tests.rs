@@ -111,6 +111,35 @@ async fn refusals_are_in_the_gateways_words() {
 }
 
 #[tokio::test]
+async fn each_refusal_says_what_its_status_is_called() {
+    let fixture = fixture(|_| ());
+    let bearer = format!("Bearer {}", fixture.token);
+    let hello = || Request::get("/hello");
+    // The path and the header's name count as well, so that one byte less is still let through to the function.
+    let room = HEADER_LIMIT - "/hellox".len();
+    let path = |length: usize| Request::get(format!("/hello?{}", "y".repeat(length - "/hello?".len())));
+    for (request, status, message) in [
+        (Request::get("/nowhere"), 404, "Not Found"),
+        (Request::post("/notes"), 401, "Unauthorized"),
+        (Request::get("/s").header("authorization", &bearer), 403, "Forbidden"),
+        (hello().header("x", "y".repeat(room)), 500, "Internal Server Error"),
+        (hello().header("x", "y".repeat(room + 1)), 431, "Request Header Fields Too Large"),
+        (path(URL_LIMIT), 500, "Internal Server Error"),
+        (path(URL_LIMIT + 1), 414, "URI Too Long"),
+    ] {
+        let response = fixture.respond(request).await;
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(
+            serde_json::from_slice::<Value>(&body).unwrap(),
+            serde_json::json!({ "message": message })
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_body_over_ten_megabytes_is_refused() {
     let fixture = fixture(|_| ());
     let request = Request::get("/hello").body(Body::from(vec![b'x'; BODY_LIMIT + 1])).unwrap();
