@@ -123,6 +123,7 @@ struct Object {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn keys_are_decoded() {
@@ -147,6 +148,18 @@ mod tests {
         assert_eq!(uploads(&record("2.9", "ObjectCreated:Put")).unwrap().len(), 1);
         for body in [record("3.0", "ObjectCreated:Put"), "x".to_owned(), "{}".to_owned()] {
             assert!(!uploads(&body).unwrap_err().is_passing());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_comes_back_as_it_was(key in "\\PC{0,30}|[+%/ \"0-9A-F]{0,20}") {
+            let encoded: String = key.bytes().map(|byte| match byte {
+                b' ' => "+".to_owned(),
+                byte if byte.is_ascii_alphanumeric() || byte == b'/' => char::from(byte).to_string(),
+                byte => format!("%{byte:02X}"),
+            }).collect();
+            prop_assert_eq!(decoded(&encoded), Some(key));
         }
     }
 }
