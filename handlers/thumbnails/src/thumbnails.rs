@@ -44,18 +44,12 @@ impl Thumbnails {
             return Ok(());
         };
         let attachment_id = key.attachment_id.to_string();
-        match self.store.is_processed(&key, &upload.sequencer).await? {
-            Some(false) => {}
-            Some(true) => {
-                tracing::info!(attachment_id, "processed before");
-                return Ok(());
-            }
-            None => return self.sweep(&key).await,
+        let found = self.store.attachment_of_upload(&key, &upload.sequencer).await?;
+        let Some((attachment, is_processed)) = found else { return self.sweep(&key).await };
+        if is_processed {
+            tracing::info!(attachment_id, "processed before");
+            return Ok(());
         }
-        let Some(attachment) = self.store.attachment(&key.owner, key.note_id, key.attachment_id).await?
-        else {
-            return self.sweep(&key).await;
-        };
         let outcome = self.check(upload, &attachment).await?;
         let is_marked = self.record(&key, upload, &attachment, outcome, now).await?;
         tracing::info!(attachment_id, owner = key.owner.hash(), is_marked, "checked");

@@ -116,6 +116,26 @@ impl Store {
 
     /// One attachment.
     pub async fn attachment(&self, owner: &Owner, note: Id, id: Id) -> Result<Option<Attachment>, Failure> {
+        self.attachment_item(owner, note, id).await?.map(from_item).transpose()
+    }
+
+    /// The attachment that an upload is for, and whether this upload was dealt with before, so that its thumbnails need
+    /// not be made again.
+    pub async fn attachment_of_upload(
+        &self,
+        key: &ObjectKey,
+        sequencer: &str,
+    ) -> Result<Option<(Attachment, bool)>, Failure> {
+        let item = self.attachment_item(&key.owner, key.note_id, key.attachment_id).await?;
+        let Some(item) = item else { return Ok(None) };
+        let is_processed = match item.get("sequencer") {
+            Some(AttributeValue::S(seen)) => *seen >= padded(sequencer),
+            _ => false,
+        };
+        Ok(Some((from_item(item)?, is_processed)))
+    }
+
+    async fn attachment_item(&self, owner: &Owner, note: Id, id: Id) -> Result<Option<Item>, Failure> {
         let output = self
             .client
             .get_item()
@@ -126,7 +146,7 @@ impl Store {
             .send()
             .await
             .map_err(|error| failure(&error))?;
-        output.item.map(from_item).transpose()
+        Ok(output.item)
     }
 
     /// A note's attachments, oldest first; there are at most `limits::ATTACHMENTS`, so this is one query.
@@ -213,24 +233,6 @@ impl Store {
             .send()
             .await;
         held(result)
-    }
-
-    /// Whether this upload was dealt with before, so that its thumbnails need not be made again.
-    pub async fn is_processed(&self, key: &ObjectKey, sequencer: &str) -> Result<Option<bool>, Failure> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.notes)
-            .key("pk", text(owner_key(&key.owner)))
-            .key("sk", text(attachment_key(key.note_id, key.attachment_id)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| failure(&error))?;
-        Ok(output.item.map(|item| match item.get("sequencer") {
-            Some(AttributeValue::S(seen)) => *seen >= padded(sequencer),
-            _ => false,
-        }))
     }
 
     /// Takes away an attachment whose upload never came. `false`: it came after all.
