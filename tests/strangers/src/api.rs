@@ -79,18 +79,18 @@ impl Api {
     /// What the API answers to `event`.
     pub async fn answer(&self, event: HttpEvent) -> Answered {
         let route = event.route_key().to_owned();
-        event
-            .answer(async |request| match route.as_str() {
-                "POST /notes" | "PATCH /notes/{id}" | "POST /notes/{id}/restore" => {
-                    self.save_note.answer(request).await
-                }
-                "GET /notes" | "GET /notes/{id}" => self.get_notes.answer(request).await,
-                "DELETE /notes/{id}" => self.delete_note.answer(request).await,
-                "GET /settings" | "PUT /settings" => self.settings.answer(request).await,
-                "GET /reports/{date}" => self.get_report.answer(request).await,
-                _ => self.attachments.answer(request).await,
-            })
-            .await
+        // Boxed: the compiler bounds how deep futures may lie in one another, and the handlers' lie deepest.
+        Box::pin(event.answer(async |request| match route.as_str() {
+            "POST /notes" | "PATCH /notes/{id}" | "POST /notes/{id}/restore" => {
+                self.save_note.answer(request).await
+            }
+            "GET /notes" | "GET /notes/{id}" => self.get_notes.answer(request).await,
+            "DELETE /notes/{id}" => self.delete_note.answer(request).await,
+            "GET /settings" | "PUT /settings" => self.settings.answer(request).await,
+            "GET /reports/{date}" => self.get_report.answer(request).await,
+            _ => self.attachments.answer(request).await,
+        }))
+        .await
     }
 
     /// What the search index holds of the words with this beginning: by where their notes are listed.
