@@ -81,10 +81,14 @@ impl Api {
         let route = event.route_key().to_owned();
         // Boxed: the compiler bounds how deep futures may lie in one another, and the handlers' lie deepest.
         Box::pin(event.answer(async |request| match route.as_str() {
-            "POST /notes" | "PATCH /notes/{id}" | "POST /notes/{id}/restore" => {
-                self.save_note.answer(request).await
-            }
-            "GET /notes" | "GET /notes/{id}" => self.get_notes.answer(request).await,
+            "POST /notes"
+            | "PATCH /notes/{id}"
+            | "POST /notes/{id}/restore"
+            | "POST /notes/{id}/versions/{version}/restore" => self.save_note.answer(request).await,
+            "GET /notes"
+            | "GET /notes/{id}"
+            | "GET /notes/{id}/versions"
+            | "GET /notes/{id}/versions/{version}" => self.get_notes.answer(request).await,
             "DELETE /notes/{id}" => self.delete_note.answer(request).await,
             "GET /settings" | "PUT /settings" => self.settings.answer(request).await,
             "GET /reports/{date}" => self.get_report.answer(request).await,

@@ -11,6 +11,7 @@ mod notes;
 mod preferences;
 mod run;
 mod step;
+mod versions;
 
 use proptest::prelude::*;
 use run::Run;

@@ -7,6 +7,9 @@ use shared::note::excerpt;
 use std::collections::BTreeMap;
 use strangers::Caller;
 
+/// What makes a version when it changes.
+pub(crate) const CONTENT: [&str; 3] = ["title", "body", "tags"];
+
 /// A person, and all that is theirs.
 pub(crate) struct Person {
     pub(crate) caller: Caller,
@@ -25,11 +28,12 @@ pub(crate) struct KeyUse {
     pub(crate) at_seconds: i64,
 }
 
-/// A note and its attachments, by id.
+/// A note with its attachments, by id, and its earlier versions, by number.
 #[derive(Clone)]
 pub(crate) struct Note {
     pub(crate) json: Value,
     pub(crate) attachments: BTreeMap<String, Value>,
+    pub(crate) history: BTreeMap<u64, Value>,
 }
 
 impl Person {
@@ -61,7 +65,7 @@ pub(crate) type Place = (String, String);
 
 impl Note {
     pub(crate) fn new(json: Value) -> Self {
-        Self { json, attachments: BTreeMap::new() }
+        Self { json, attachments: BTreeMap::new(), history: BTreeMap::new() }
     }
 
     pub(crate) fn text(&self, name: &str) -> &str {
@@ -89,6 +93,23 @@ impl Note {
         self.json["updated_at"] = json!(now);
     }
 
+    /// A change at `now` gives these fields other values; what they replace joins the history.
+    pub(crate) fn change(&mut self, now: &str, fields: Vec<(&str, Value)>) {
+        let (number, before) = (self.version(), self.as_version());
+        self.touch(now);
+        for (name, value) in fields {
+            self.json[name] = value;
+        }
+        if CONTENT.iter().any(|name| before[name] != self.json[name]) {
+            self.history.insert(number, before);
+        }
+    }
+
+    fn as_version(&self) -> Value {
+        let fields = CONTENT.iter().chain(&["version", "updated_at"]);
+        fields.map(|name| ((*name).to_owned(), self.json[name].clone())).collect()
+    }
+
     pub(crate) fn count_attachments(&mut self) {
         self.json["attachments"] = json!(self.attachments.len());
     }
@@ -109,10 +130,20 @@ impl Note {
     }
 
     fn summary(&self) -> Value {
-        let mut summary = self.json.clone();
-        let fields = summary.as_object_mut().unwrap();
-        fields.remove("body");
-        fields.insert("excerpt".into(), json!(excerpt(self.text("body"))));
-        summary
+        summary(&self.json)
     }
+
+    /// The earlier versions as they are listed, latest first.
+    pub(crate) fn earlier(&self) -> Vec<Value> {
+        self.history.values().rev().map(summary).collect()
+    }
+}
+
+/// A note or a version as lists have it.
+fn summary(whole: &Value) -> Value {
+    let mut summary = whole.clone();
+    let fields = summary.as_object_mut().unwrap();
+    let body = fields.remove("body").unwrap();
+    fields.insert("excerpt".into(), json!(excerpt(body.as_str().unwrap())));
+    summary
 }

@@ -50,7 +50,7 @@ impl Run<'_> {
     }
 
     /// The header that names `tag` of a note, and whether the note as it is meets it.
-    fn tag_of(note: Option<&Note>, tag: Tag) -> (String, bool) {
+    pub(crate) fn tag_of(note: Option<&Note>, tag: Tag) -> (String, bool) {
         let (etag, version) = note.map_or(("\"1\"".into(), 1), |note| (note.etag(), note.version()));
         match tag {
             Tag::Present => (etag, true),
@@ -102,12 +102,12 @@ impl Run<'_> {
         if note.is_trashed() {
             return assert_eq!(answered.status, 409);
         }
+        let set = |(name, value): (_, Value)| match value {
+            Value::Null => (name, if name == "tags" { json!([]) } else { json!("") }),
+            value => (name, value),
+        };
         if !patch.is_empty() {
-            note.touch(&now);
-        }
-        for (name, value) in patch {
-            let default = if name == "tags" { json!([]) } else { json!("") };
-            note.json[name] = if value.is_null() { default } else { value };
+            note.change(&now, patch.into_iter().map(set).collect());
         }
         assert_eq!((answered.status, &answered.json()), (200, &note.json));
         assert_eq!(answered.header("etag"), Some(note.etag().as_str()));
@@ -154,7 +154,7 @@ impl Run<'_> {
 }
 
 /// The request with a tag, when one is to be said, in this header.
-fn with_tag<T>(event: HttpEvent, header: &str, tag: &Option<(String, T)>) -> HttpEvent {
+pub(crate) fn with_tag<T>(event: HttpEvent, header: &str, tag: &Option<(String, T)>) -> HttpEvent {
     match tag {
         Some((text, _)) => event.header(header, text),
         None => event,

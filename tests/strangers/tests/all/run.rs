@@ -22,6 +22,8 @@ pub(crate) struct Run<'a> {
     pub(crate) notes: Vec<(usize, String)>,
     pub(crate) attachments: Vec<(usize, String, String)>,
     pub(crate) cursors: Vec<Cursor>,
+    /// Cursors of histories, with their owner and note.
+    pub(crate) version_cursors: Vec<(usize, String, String)>,
     ids: HashSet<String>,
 }
 
@@ -37,6 +39,7 @@ impl<'a> Run<'a> {
             notes: Vec::new(),
             attachments: Vec::new(),
             cursors: Vec::new(),
+            version_cursors: Vec::new(),
             ids: HashSet::new(),
         }
     }
@@ -63,6 +66,12 @@ impl<'a> Run<'a> {
             Action::ListAttachments { note } => self.list_attachments(who, *note).await,
             Action::ReadAttachment { attachment, of } => self.read_attachment(who, *attachment, *of).await,
             Action::Detach { attachment, of } => self.detach(who, *attachment, *of).await,
+            Action::ListVersions { note, limit } => self.list_versions(who, *note, *limit).await,
+            Action::ContinueVersions { cursor, note } => self.go_on_in_history(who, *cursor, *note).await,
+            Action::ReadVersion { note, version } => self.read_version(who, *note, *version).await,
+            Action::RestoreVersion { note, version, expected } => {
+                self.restore_version(who, *note, *version, *expected).await;
+            }
             Action::WriteSettings { settings } => self.write_settings(who, settings).await,
             Action::ReadSettings => self.read_settings(who).await,
             Action::StoreReport { day, created } => self.store_report(who, *day, *created).await,
@@ -75,6 +84,10 @@ impl<'a> Run<'a> {
         for who in 0..PEOPLE {
             for trash in [false, true] {
                 self.walk(who, &Filter { trash, ..Filter::default() }, 100).await;
+            }
+            let notes: Vec<String> = self.people[who].notes.keys().cloned().collect();
+            for id in notes {
+                self.walk_history(who, id, true, 2).await;
             }
             self.read_settings(who).await;
         }

@@ -117,6 +117,26 @@ pub(crate) enum Action {
         attachment: Pick,
         of: Option<Pick>,
     },
+    /// All pages of a note's history.
+    ListVersions {
+        note: Pick,
+        limit: usize,
+    },
+    /// With a cursor of a history that somebody was given; of its own note unless told otherwise.
+    ContinueVersions {
+        cursor: Pick,
+        note: Option<Pick>,
+    },
+    /// An earlier version, counted from the latest.
+    ReadVersion {
+        note: Pick,
+        version: usize,
+    },
+    RestoreVersion {
+        note: Pick,
+        version: usize,
+        expected: Option<Tag>,
+    },
     WriteSettings {
         settings: Value,
     },
@@ -156,6 +176,11 @@ fn action() -> impl Strategy<Value = Action> {
         1 => pick().prop_map(|note| Action::ListAttachments { note }),
         2 => (pick(), of()).prop_map(|(attachment, of)| Action::ReadAttachment { attachment, of }),
         2 => (pick(), of()).prop_map(|(attachment, of)| Action::Detach { attachment, of }),
+        2 => (pick(), limit()).prop_map(|(note, limit)| Action::ListVersions { note, limit }),
+        1 => (pick(), of()).prop_map(|(cursor, note)| Action::ContinueVersions { cursor, note }),
+        2 => (pick(), 0usize..3).prop_map(|(note, version)| Action::ReadVersion { note, version }),
+        2 => (pick(), 0usize..3, tag())
+            .prop_map(|(note, version, expected)| Action::RestoreVersion { note, version, expected }),
         1 => settings().prop_map(|settings| Action::WriteSettings { settings }),
         1 => Just(Action::ReadSettings),
         1 => (0u32..4, 0u64..100).prop_map(|(day, created)| Action::StoreReport { day, created }),
