@@ -135,7 +135,7 @@ impl FakeAws {
 
     /// With tables `notes` and `ledger`.
     pub fn store(&self) -> Store {
-        Store::new(clients::dynamodb(&self.config()), "notes".into(), "ledger".into())
+        store_over(self.clone(), "notes", "ledger")
     }
 
     pub fn queues(&self) -> Queues {
@@ -156,16 +156,7 @@ impl FakeAws {
     }
 
     fn config(&self) -> SdkConfig {
-        let connector = SharedHttpConnector::new(self.clone());
-        SdkConfig::builder()
-            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
-            .region(Region::from_static("eu-west-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "id", "key", None, None, "fake",
-            )))
-            .http_client(http_client_fn(move |_, _| connector.clone()))
-            .retry_config(RetryConfig::disabled())
-            .build()
+        config_over(self.clone())
     }
 
     fn answer(&self, request: &HttpRequest) -> HttpResponse {
@@ -175,6 +166,24 @@ impl FakeAws {
         let status = StatusCode::try_from(answer.status).expect("a test answers with an HTTP status");
         HttpResponse::new(status, SdkBody::from(answer.body))
     }
+}
+
+/// The handlers' edge to tables that are reached by `connector`, whatever is behind it.
+pub fn store_over(connector: impl HttpConnector + 'static, notes: &str, ledger: &str) -> Store {
+    Store::new(clients::dynamodb(&config_over(connector)), notes.into(), ledger.into())
+}
+
+fn config_over(connector: impl HttpConnector + 'static) -> SdkConfig {
+    let connector = SharedHttpConnector::new(connector);
+    SdkConfig::builder()
+        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
+        .region(Region::from_static("eu-west-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "id", "key", None, None, "fake",
+        )))
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .retry_config(RetryConfig::disabled())
+        .build()
 }
 
 impl HttpConnector for FakeAws {

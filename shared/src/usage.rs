@@ -47,14 +47,17 @@ tokio::task_local! {
     static CURRENT: Cell<Usage>;
 }
 
-/// Runs `work`, and tells what it asked of AWS. Work that it gives to other tasks is not seen.
+/// Runs `work`, and tells what it asked of AWS. Work that it gives to other tasks is not seen. Within measured work it
+/// counts for that as well.
 pub async fn measured<F: Future>(work: F) -> (F::Output, Usage) {
     // In a box, so that whatever holds this holds a pointer and not all of the work's own futures.
     let work = Box::pin(async {
         let output = work.await;
         (output, CURRENT.with(Cell::get))
     });
-    CURRENT.scope(Cell::default(), work).await
+    let (output, usage) = CURRENT.scope(Cell::default(), work).await;
+    count(|outer| *outer += usage);
+    (output, usage)
 }
 
 fn count(change: impl FnOnce(&mut Usage)) {
@@ -321,6 +324,20 @@ mod tests {
         assert_eq!(usage, Usage::default());
         let (_, usage) = measured(objects.put_thumbnail(&key, 256, Vec::new())).await;
         assert_eq!(usage, Usage { s3_writes: 1, ..Usage::default() });
+    }
+
+    #[tokio::test]
+    async fn measured_work_counts_for_the_measured_work_around_it() {
+        let aws = FakeAws::answering(|_| Some(units(1.0)));
+        let store = aws.store();
+        let (anna, id) = (anna(), id(1));
+        let (inner, usage) = measured(async {
+            store.note(&anna, id).await.unwrap();
+            measured(store.note(&anna, id)).await.1
+        })
+        .await;
+        assert_eq!((inner.dynamodb_requests, inner.read_units), (1, 1.0));
+        assert_eq!((usage.dynamodb_requests, usage.read_units), (2, 2.0));
     }
 
     #[tokio::test]

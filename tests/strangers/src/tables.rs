@@ -1,17 +1,13 @@
 //! The two tables of the template in an embedded emulator, and the SDK's client of them.
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use emulator::{Clock, Emulator, Options};
 use serde_json::{Value, json};
 use shared::dynamodb::Store;
+use shared::fake::store_over;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,15 +57,7 @@ fn creation(name: &str) -> Value {
 
 /// The handlers' edge to the tables.
 pub(crate) fn store(emulator: &Emulator) -> Store {
-    let connector = SharedHttpConnector::new(InProcess(emulator.clone()));
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("id", "key", None, None, "in process"))
-        .http_client(http_client_fn(move |_, _| connector.clone()))
-        .retry_config(RetryConfig::disabled())
-        .build();
-    Store::new(Client::from_conf(config), "NotesTable".into(), "LedgerTable".into())
+    store_over(InProcess(emulator.clone()), "NotesTable", "LedgerTable")
 }
 
 /// What carries the SDK's requests to the emulator.
