@@ -1,5 +1,6 @@
 //! The edge to API Gateway: its events become [`Request`]s, our [`Response`]s become its answers.
 
+use crate::json;
 use crate::limits;
 use crate::note::{Expected, version_of_etag};
 use crate::owner::Owner;
@@ -145,12 +146,8 @@ impl Request {
         if !taken.contains(&media_type.as_str()) {
             return Err(Problem::UnsupportedMediaType(taken));
         }
-        // serde also takes a list for an object, with its fields in order.
-        if !self.body.trim_ascii_start().starts_with(b"{") {
-            return Err(Problem::MalformedBody("it is no object".into()));
-        }
         // serde_json's message names the field and the place, and nothing of ours.
-        serde_json::from_slice(&self.body).map_err(|error| Problem::MalformedBody(error.to_string()))
+        json::object(&self.body).map_err(|error| Problem::MalformedBody(error.to_string()))
     }
 
     /// What `If-Match` (RFC 9110, 13.1.1) asks for. Tags that are weak or none of ours are met by no version.

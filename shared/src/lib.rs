@@ -6,6 +6,7 @@
 //! | [`limits`] | every limit, once |
 //! | [`failure`], [`problem`] | how things fail: for event sources, and for callers |
 //! | [`http`] | the edge to API Gateway |
+//! | [`json`] | objects from outside |
 //! | [`dynamodb`], [`s3`], [`sqs`], [`ses`], [`streams`] | the edges to the data services |
 //! | [`usage`] | what an invocation asks of them |
 //! | [`dead_letter`] | what is given up, and the reason beside it |
@@ -23,6 +24,7 @@ pub mod failure;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 pub mod http;
+pub mod json;
 pub mod limits;
 pub mod note;
 pub mod owner;

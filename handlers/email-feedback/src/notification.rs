@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use shared::email::Suppression;
 use shared::failure::Failure;
+use shared::json;
 use shared::timestamp::Timestamp;
 
 /// What a notification means for some addresses.
@@ -64,15 +65,15 @@ impl Feedback {
     /// # Errors
     /// Permanent where it is no notification.
     pub(crate) fn parse(body: &str) -> Result<Self, Failure> {
-        match serde_json::from_str::<Envelope>(body) {
+        match json::object::<Envelope>(body.as_bytes()) {
             Ok(envelope) if envelope.kind == "Notification" => Self::of_event(&envelope.message),
             _ => Self::of_event(body),
         }
     }
 
-    fn of_event(json: &str) -> Result<Self, Failure> {
+    fn of_event(text: &str) -> Result<Self, Failure> {
         // Not serde's own words: they may quote an address.
-        let event: Event = serde_json::from_str(json)
+        let event: Event = json::object(text.as_bytes())
             .map_err(|_| Failure::permanent("the message is no SES notification"))?;
         let kind = event.event_type;
         let (suppression, recipients, at) = match (kind.as_str(), event.bounce, event.complaint) {

@@ -83,7 +83,10 @@ async fn other_kinds_are_consumed() {
 
 #[tokio::test]
 async fn what_is_no_notification_and_what_could_not_be_written_fails() {
-    for body in ["text", "{}", r#"{"eventType":"Bounce"}"#] {
+    let recipients = r#"{"bounceType":"Permanent","bouncedRecipients":[{"emailAddress":"a@example.com"}]}"#;
+    let list = format!(r#"["Bounce",{recipients},null]"#);
+    let wrapped = json!(["Notification", sample()["Records"][0]["body"]]).to_string();
+    for body in ["text", "{}", r#"{"eventType":"Bounce"}"#, &list, &wrapped] {
         assert_eq!(run(&FakeAws::default(), with_body(body)).await, 1, "{body}");
     }
     let aws = FakeAws::with([("PutItem", Answer::error("InternalServerError"))]);

@@ -117,7 +117,7 @@ impl<'a> Record<'a> {
     /// # Errors
     /// Permanent: what cannot be read now never can.
     pub(crate) fn parse(json: &'a str) -> Result<Self, Failure> {
-        let envelope: Envelope = serde_json::from_str(json).map_err(unreadable)?;
+        let envelope: Envelope = shared::json::object(json.as_bytes()).map_err(unreadable)?;
         let body = envelope.dynamodb;
         let (existed, exists) = match envelope.event_name.as_str() {
             "INSERT" => (false, true),

@@ -152,6 +152,14 @@ async fn replays_are_taken_like_the_stream_and_fail_one_by_one() {
 }
 
 #[test]
+fn a_list_of_a_records_fields_is_no_record() {
+    let record = &sample()["Records"][0];
+    let list = json!([record["eventID"], record["eventName"], record["dynamodb"]]);
+    assert!(Record::parse(&record.to_string()).is_ok());
+    assert!(Record::parse(&list.to_string()).is_err());
+}
+
+#[test]
 fn an_unreadable_note_is_not_quoted() {
     let record = sample()["Records"][0].to_string().replace("\"1\"", "\"secret\"");
     let failure = Record::parse(&record).unwrap_err().to_string();

@@ -1,6 +1,7 @@
 //! What Lambda tells of a batch of stream records that used up its attempts: where the records are, not what they say.
 
 use serde::Deserialize;
+use shared::json;
 use std::fmt;
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -40,7 +41,7 @@ pub(crate) struct Batch {
 impl StreamFailure {
     /// Reads a message's body; `None` for any other.
     pub(crate) fn parse(body: &str) -> Option<Self> {
-        serde_json::from_str(body).ok()
+        json::object(body.as_bytes()).ok()
     }
 }
 

@@ -3,6 +3,7 @@ use crate::mime;
 use shared::dynamodb::{Claim, Recorded, Store};
 use shared::email::{EmailJob, unsubscribe_token};
 use shared::failure::Failure;
+use shared::json;
 use shared::limits;
 use shared::runtime::Deadline;
 use shared::ses::Mailer;
@@ -32,7 +33,7 @@ impl SendEmail {
     /// that, a later delivery does it.
     pub(crate) async fn take(&self, message: &Message, deadline: Deadline) -> Result<(), Failure> {
         // Not serde's own words: they may quote the job.
-        let job: EmailJob = serde_json::from_str(&message.body)
+        let job: EmailJob = json::object(message.body.as_bytes())
             .map_err(|_| Failure::permanent("the message is no e-mail job"))?;
         // Asked again right before SES is called; here it saves a claim.
         time_for_an_email(deadline)?;
