@@ -139,3 +139,84 @@ async fn a_deleted_attachment_takes_its_objects_along() {
     assert_eq!(host.api.get(url).await.status, 404);
     assert_eq!(anna.get(&format!("/notes/{note}")).await.expect(200)["attachments"], 0);
 }
+
+/// Announces a text with this name: its record, and where it is to be put.
+async fn announce(caller: &Caller, note: &str, filename: &str) -> Value {
+    let wanted = json!({ "filename": filename, "content_type": "text/plain", "size": 4 });
+    caller.post(&format!("/notes/{note}/attachments"), wanted).await.expect(201)
+}
+
+fn path(url: &Value) -> &str {
+    url.as_str().unwrap().split('?').next().unwrap()
+}
+
+#[tokio::test]
+async fn files_that_are_uploaded_at_once_all_become_ready() {
+    let host = Host::start().await;
+    let anna = host.api.caller("anna").await;
+    let note = anna.create(json!({ "title": "Album" })).await;
+    let note = note["id"].as_str().unwrap();
+    let picture = photograph("Wine_by_Jakkub_Mede.jpg");
+    let text = |name, content: &str| anna.attach(note, name, "text/plain", content.into());
+    let attached: [Value; 6] = tokio::join!(
+        anna.attach(note, "a.jpg", "image/jpeg", picture.clone()),
+        anna.attach(note, "b.jpg", "image/jpeg", picture.clone()),
+        text("c.txt", "one"),
+        text("d.txt", "another"),
+        // A name is nobody's alone.
+        text("d.txt", "a third"),
+        text("e.txt", "the last"),
+    )
+    .into();
+    host.api.idle().await;
+    for created in &attached {
+        let ready = attachment(&anna, note, created).await;
+        assert_eq!(
+            (&ready["status"], &ready["filename"]),
+            (&json!("ready"), &created["filename"]),
+            "{ready}"
+        );
+        let download = host.api.get(ready["download_url"].as_str().unwrap()).await;
+        assert_eq!(download.body.len() as u64, ready["size"].as_u64().unwrap());
+    }
+    assert_eq!(anna.get(&format!("/notes/{note}")).await.expect(200)["attachments"], attached.len());
+}
+
+#[tokio::test]
+async fn a_files_name_is_told_as_it_was_and_leads_nowhere() {
+    let host = Host::start().await;
+    let anna = host.api.caller("anna").await;
+    let note = anna.create(json!({ "title": "Names" })).await;
+    let note = note["id"].as_str().unwrap();
+    // The longest, in letters of two bytes.
+    let (long, dashes, bytes) = ("é".repeat(251), "_".repeat(251), "%C3%A9".repeat(251));
+    // Each name, and both its forms in the header.
+    let names = [
+        ("a \"quoted\"; x=y.txt", "a _quoted__ x_y.txt", "a%20%22quoted%22%3B%20x%3Dy.txt"),
+        ("naïve 日本.txt", "na_ve __.txt", "na%C3%AFve%20%E6%97%A5%E6%9C%AC.txt"),
+        ("bill\u{202e}fdp.exe", "bill_fdp.exe", "bill%E2%80%AEfdp.exe"),
+        ("..%2F..%2Fx", ".._2F.._2Fx", "..%252F..%252Fx"),
+        (long.as_str(), dashes.as_str(), bytes.as_str()),
+    ];
+    for (name, plain, encoded) in names {
+        let created = announce(&anna, note, name).await;
+        assert_eq!(created["attachment"]["filename"], name);
+        let place = format!("/{note}/{}", created["attachment"]["id"].as_str().unwrap());
+        assert!(path(&created["upload"]["url"]).ends_with(&place), "{created}");
+        assert_eq!(anna.upload(&created["upload"], b"text".to_vec()).await.status, 200);
+        host.api.idle().await;
+        let ready = attachment(&anna, note, &created["attachment"]).await;
+        assert_eq!((&ready["status"], &ready["filename"]), (&json!("ready"), &json!(name)));
+        assert!(path(&ready["download_url"]).ends_with(&place), "{ready}");
+        let download = host.api.get(ready["download_url"].as_str().unwrap()).await;
+        let expected = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}");
+        assert_eq!((download.status.as_u16(), &download.body[..]), (200, &b"text"[..]));
+        assert_eq!(download.header("content-disposition"), Some(expected.as_str()));
+    }
+
+    for name in ["../../x", "..\\..\\x", "/etc/passwd", "..", "a\r\nb: c", &"x".repeat(256)] {
+        let wanted = json!({ "filename": name, "content_type": "text/plain", "size": 4 });
+        let refused = anna.post(&format!("/notes/{note}/attachments"), wanted).await.expect(422);
+        assert_eq!(refused["errors"][0]["field"], "filename", "{refused}");
+    }
+}
