@@ -3,6 +3,8 @@
 
 mod get_notes;
 #[cfg(test)]
+mod query_tests;
+#[cfg(test)]
 mod search_tests;
 #[cfg(test)]
 mod tests;
