@@ -60,6 +60,8 @@ impl Objects {
     }
 
     /// A GET of the upload that a browser saves and never shows in our name.
+    /// S3 sends no `nosniff` for anybody: of its answers a presigned request sets six headers (S3 API: GetObject), and the
+    /// disposition is the one that keeps content from being shown as whatever it is taken for.
     pub async fn presign_download(
         &self,
         key: &ObjectKey,
