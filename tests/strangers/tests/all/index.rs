@@ -1,5 +1,6 @@
 //! The search index follows the notes, in whatever order, how often and how much at once their changes are told.
 
+use crate::in_sequence;
 use crate::step::WORDS;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,15 +9,9 @@ use shared::owner::Owner;
 use shared::sample::HttpEvent;
 use shared::search::{Indexed, Words};
 use shared::timestamp::Timestamp;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use strangers::{Api, Caller, Way};
-
-thread_local! {
-    static API: Api = Api::open();
-    static SEQUENCES: Cell<u32> = const { Cell::new(0) };
-}
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -171,9 +166,7 @@ proptest! {
         events in prop::collection::vec(event(), 1..24),
         order in prop::collection::vec(any::<prop::sample::Index>(), 12),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let sequence = SEQUENCES.replace(SEQUENCES.get() + 1);
-        API.with(|api| runtime.block_on(async {
+        in_sequence(async |api, sequence| {
             let mut run = Run::new(api, sequence);
             for event in &events {
                 run.take(event).await;
@@ -191,6 +184,6 @@ proptest! {
                 }
             }
             assert_eq!(found, run.expected());
-        }));
+        });
     }
 }

@@ -19,9 +19,16 @@ use std::cell::Cell;
 use strangers::Api;
 
 thread_local! {
-    /// One for all sequences: what earlier ones left is so much more that nobody may see.
     static API: Api = Api::open();
     static SEQUENCES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Carries out a sequence, by its number. All of a test go over the same tables: what earlier ones left is so much more that
+/// nobody may see.
+fn in_sequence(work: impl AsyncFnOnce(&Api, u32)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let sequence = SEQUENCES.replace(SEQUENCES.get() + 1);
+    API.with(|api| runtime.block_on(work(api, sequence)));
 }
 
 proptest! {
@@ -29,16 +36,12 @@ proptest! {
 
     #[test]
     fn nobody_sees_anothers_things_and_everybodys_own_are_right(steps in prop::collection::vec(step::steps(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let sequence = SEQUENCES.replace(SEQUENCES.get() + 1);
-        API.with(|api| {
-            runtime.block_on(async {
-                let mut run = Run::new(api, sequence);
-                for step in &steps {
-                    run.take(step).await;
-                }
-                run.finish().await;
-            });
+        in_sequence(async |api, sequence| {
+            let mut run = Run::new(api, sequence);
+            for step in &steps {
+                run.take(step).await;
+            }
+            run.finish().await;
         });
     }
 }

@@ -4,6 +4,7 @@ use crate::step::Filter;
 use serde_json::{Value, json};
 use shared::limits::PREFIX_CHARACTERS;
 use shared::note::excerpt;
+use shared::sample::Answered;
 use std::collections::BTreeMap;
 use strangers::Caller;
 
@@ -78,6 +79,12 @@ impl Note {
 
     pub(crate) fn version(&self) -> u64 {
         self.json["version"].as_u64().unwrap()
+    }
+
+    /// Judges an answer that shows the note.
+    pub(crate) fn must_be(&self, answered: &Answered) {
+        assert_eq!((answered.status, &answered.json()), (200, &self.json));
+        assert_eq!(answered.header("etag"), Some(self.etag().as_str()));
     }
 
     pub(crate) fn etag(&self) -> String {

@@ -73,17 +73,10 @@ impl Run<'_> {
         };
         let Some(answered) = self.ask_about(who, (&id, version.is_some()), build).await else { return };
         let now = self.now.to_string();
-        let note = self.people[who].notes.get_mut(&id).unwrap();
-        if tag.is_some_and(|(_, is_met)| !is_met) {
-            return assert_eq!(answered.status, 412);
-        }
-        if note.is_trashed() {
-            return assert_eq!(answered.status, 409);
-        }
+        let Some(note) = self.changeable(who, &id, &tag, &answered) else { return };
         let version = version.unwrap();
         note.change(&now, CONTENT.map(|name| (name, version[name].clone())).to_vec());
-        assert_eq!((answered.status, &answered.json()), (200, &note.json));
-        assert_eq!(answered.header("etag"), Some(note.etag().as_str()));
+        note.must_be(&answered);
     }
 
     /// The id of a note that has a history, if there is one, the number of one of its versions, and that version if it is
