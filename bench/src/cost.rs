@@ -2,8 +2,8 @@
 
 use crate::invocations::{Invocation, Logged};
 use crate::prices;
+use derive_more::{Add, Mul, Sub};
 use shared::usage::Usage;
-use std::ops::{Add, Mul, Sub};
 
 /// The one function with more memory than the template's 128 MB.
 const LARGE: (&str, f64) = ("ThumbnailsFunction", 1024.0);
@@ -22,7 +22,7 @@ const PLATFORM_LOG_BYTES: f64 = 700.0;
 const ACCESS_LOG_BYTES: f64 = 350.0;
 
 /// What is billed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Add, Mul, Sub)]
 pub(crate) struct Cost {
     /// Of whoever waits for an answer, and of what follows from it.
     pub(crate) answered: Asked,
@@ -39,7 +39,7 @@ pub(crate) struct Cost {
 }
 
 /// What is asked of DynamoDB.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Add, Mul, Sub)]
 pub(crate) struct Asked {
     pub(crate) requests: f64,
     pub(crate) read_units: f64,
@@ -49,7 +49,8 @@ pub(crate) struct Asked {
 impl Cost {
     /// Of what was logged.
     pub(crate) fn of(logged: &Logged) -> Self {
-        let cost = logged.invocations.iter().map(Self::of_invocation).fold(Self::default(), Add::add);
+        let cost =
+            logged.invocations.iter().map(Self::of_invocation).fold(Self::default(), |sum, cost| sum + cost);
         Self { log_bytes: cost.log_bytes + logged.bytes.values().sum::<usize>() as f64, ..cost }
     }
 
@@ -125,76 +126,4 @@ fn gb_seconds(invocation: &Invocation, answers: f64) -> f64 {
         (MEGABYTES, SMALL_MILLISECONDS)
     };
     megabytes / 1024.0 * (computing + answers * ANSWER_MILLISECONDS) / 1e3
-}
-
-impl Add for Asked {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            requests: self.requests + other.requests,
-            read_units: self.read_units + other.read_units,
-            write_units: self.write_units + other.write_units,
-        }
-    }
-}
-
-impl Mul<f64> for Asked {
-    type Output = Self;
-
-    fn mul(self, by: f64) -> Self {
-        Self {
-            requests: self.requests * by,
-            read_units: self.read_units * by,
-            write_units: self.write_units * by,
-        }
-    }
-}
-
-impl Add for Cost {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            answered: self.answered + other.answered,
-            followed: self.followed + other.followed,
-            api_requests: self.api_requests + other.api_requests,
-            invocations: self.invocations + other.invocations,
-            gb_seconds: self.gb_seconds + other.gb_seconds,
-            s3_writes: self.s3_writes + other.s3_writes,
-            s3_reads: self.s3_reads + other.s3_reads,
-            sqs_requests: self.sqs_requests + other.sqs_requests,
-            emails: self.emails + other.emails,
-            log_bytes: self.log_bytes + other.log_bytes,
-            bytes_out: self.bytes_out + other.bytes_out,
-        }
-    }
-}
-
-impl Mul<f64> for Cost {
-    type Output = Self;
-
-    fn mul(self, by: f64) -> Self {
-        Self {
-            answered: self.answered * by,
-            followed: self.followed * by,
-            api_requests: self.api_requests * by,
-            invocations: self.invocations * by,
-            gb_seconds: self.gb_seconds * by,
-            s3_writes: self.s3_writes * by,
-            s3_reads: self.s3_reads * by,
-            sqs_requests: self.sqs_requests * by,
-            emails: self.emails * by,
-            log_bytes: self.log_bytes * by,
-            bytes_out: self.bytes_out * by,
-        }
-    }
-}
-
-impl Sub for Cost {
-    type Output = Self;
-
-    fn sub(self, other: Self) -> Self {
-        self + other * -1.0
-    }
 }

@@ -82,7 +82,7 @@ impl Recorder<'_> {
         let logged = self.reader.read(self.host).await;
         let cost = Cost { bytes_out: self.bytes_out as f64, ..Cost::of(&logged) } + unseen;
         self.bytes_out = 0;
-        self.operations.push(Operation { name, monthly, cost });
+        self.push(name, monthly, cost);
     }
 
     async fn send(&mut self, caller: &Caller, method: &str, target: &str, body: Value, status: u16) -> Value {
