@@ -16,6 +16,7 @@
 
 pub mod activity;
 pub mod attachment;
+mod backoff;
 mod clients;
 pub mod dead_letter;
 pub mod dynamodb;

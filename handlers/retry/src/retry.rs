@@ -41,7 +41,7 @@ impl Retry {
         if is_hopeless || history.replays >= REPLAYS {
             return self.park(message, &history).await;
         }
-        let delay = sqs::backoff(FIRST_ATTEMPT + history.replays, sqs::jitter(&message.id));
+        let delay = sqs::backoff(FIRST_ATTEMPT + history.replays, &message.id);
         history.replays += 1;
         let (source, replays) = (history.source_queue_arn.as_str(), history.replays);
         let outgoing = Outgoing { delay, ..history.beside(message)? };
@@ -91,6 +91,6 @@ impl Retry {
 /// A record for `note-events`. The delay keeps many of them from coming at once.
 fn replay(record: serde_json::Value) -> Result<Outgoing, Failure> {
     let event_id = record["eventID"].as_str().unwrap_or_default();
-    let delay = sqs::backoff(1, sqs::jitter(event_id));
+    let delay = sqs::backoff(1, event_id);
     Ok(Outgoing { body: record.to_string(), delay, ..Outgoing::default() })
 }

@@ -1,5 +1,6 @@
 //! The ledger: activity, reports, and the records that keep effects from being doubled.
 
+use super::attempts::{ATTEMPTS, pause_before};
 use super::{Item, Store, failure, from_item, held, is_condition_failure, number, text, to_item};
 use crate::activity::{self, Activity};
 use crate::email::{Suppression, address_hash};
@@ -14,14 +15,11 @@ use chrono::NaiveDate;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::time::Duration;
 
 /// Items of one `BatchWriteItem`.
 const BATCH_ITEMS: usize = 25;
 /// Batches that are on their way at the same time.
 const BATCHES_AT_ONCE: usize = 8;
-/// Rounds of writing what a batch left unprocessed.
-const WRITE_ROUNDS: u32 = 5;
 
 /// A page of one partition of a day's activity, ordered by owner.
 #[derive(Clone, Debug, Default)]
@@ -131,10 +129,8 @@ impl Store {
 
     /// Writes one batch, going on with what DynamoDB left unprocessed.
     async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), Failure> {
-        for round in 0..=WRITE_ROUNDS {
-            if round > 0 {
-                tokio::time::sleep(Duration::from_millis(50 << round)).await;
-            }
+        for attempt in 1..=ATTEMPTS {
+            pause_before(attempt).await;
             let batch = self.client.batch_write_item().request_items(&self.ledger, requests);
             let output = batch.send().await.map_err(|error| failure(&error))?;
             requests = output.unprocessed_items.unwrap_or_default().remove(&self.ledger).unwrap_or_default();

@@ -19,6 +19,7 @@
 //! (`work_shard`, `work_order`) holds what a schedule is to look at, see [`Work`].
 
 mod attachments;
+mod attempts;
 mod keys;
 mod ledger;
 mod notes;

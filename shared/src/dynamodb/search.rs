@@ -3,6 +3,7 @@
 //! Entries of one prefix are a partition, in the order in which notes are listed. So a search reads nothing of notes that
 //! have no word of this beginning, its pages are those of a listing, and cursors mean the same.
 
+use super::attempts::{ATTEMPTS, pause_before};
 use super::ledger::{delete_request, put_request};
 use super::notes::{ListedNote, summary};
 use super::{Item, ItemKey, Listing, Page, Store, failure, from_item, note_key, owner_key, text};
@@ -15,14 +16,11 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 
 /// Entries that each word's query reads at most, round by round: few where the first notes fit, many where hardly any do.
 const WINDOWS: [i32; limits::PAGE_QUERIES] = [100, 400, 1_600, 1_600];
 /// Keys of one `BatchGetItem`.
 const BATCH_KEYS: usize = 100;
-/// Rounds of reading what a batch left unprocessed.
-const READ_ROUNDS: u32 = 5;
 
 /// A note is found from now on at some place by some words, or not any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,13 +204,11 @@ impl Store {
         projection: Option<&str>,
     ) -> Result<Vec<Item>, Failure> {
         let mut found = Vec::new();
-        for round in 0..READ_ROUNDS {
+        for attempt in 1..=ATTEMPTS {
             if keys.is_empty() {
                 return Ok(found);
             }
-            if round > 0 {
-                tokio::time::sleep(Duration::from_millis(50 << round)).await;
-            }
+            pause_before(attempt).await;
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(std::mem::take(&mut keys)))
                 .consistent_read(true)

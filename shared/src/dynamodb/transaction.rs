@@ -1,16 +1,11 @@
 //! Transactions, tried again where others touch the same items.
 
+use super::attempts::{ATTEMPTS, pause_before};
 use super::{Store, failure};
 use crate::failure::Failure;
-use crate::sqs::jitter;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use aws_smithy_runtime_api::client::result::SdkError;
-use std::time::Duration;
-use uuid::Uuid;
-
-/// Times that a transaction is tried when others touch the same items.
-const ATTEMPTS: u32 = 6;
 
 /// How a transaction ended.
 #[derive(Debug)]
@@ -27,6 +22,7 @@ impl Store {
     /// Passing when others kept touching the same items, or a service failed.
     pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Transacted, Failure> {
         for attempt in 1..=ATTEMPTS {
+            pause_before(attempt).await;
             let request = self.client.transact_write_items().set_transact_items(Some(actions.clone()));
             let Err(error) = request.send().await else { return Ok(Transacted::Done) };
             let reasons = cancellation_reasons(&error);
@@ -37,8 +33,6 @@ impl Store {
             if attempt == ATTEMPTS || !names(reasons, "TransactionConflict") {
                 return Err(failure(&error));
             }
-            let full = Duration::from_millis(20 << attempt);
-            tokio::time::sleep(full.mul_f64(0.5 + jitter(&Uuid::new_v4().to_string()) / 2.0)).await;
         }
         Err(Failure::passing("transactions kept conflicting"))
     }

@@ -1,6 +1,6 @@
 //! Working through batches of messages: what failed is reported, and what is given up leaves with the reason beside it.
 
-use super::{Message, Queues, backoff, jitter, queue_url};
+use super::{Message, Queues, backoff, queue_url};
 use crate::dead_letter::History;
 use crate::dynamodb::failure;
 use crate::failure::Failure;
@@ -113,7 +113,7 @@ impl Queues {
     /// Makes a failed message visible again sooner than the queue would. Best effort: where it fails, the queue's own
     /// visibility timeout does the same more slowly.
     async fn back_off(&self, message: &Message) {
-        let seconds = backoff(message.receive_count, jitter(&message.id)).as_secs();
+        let seconds = backoff(message.receive_count, &message.id).as_secs();
         let result = self
             .client
             .change_message_visibility()

@@ -5,6 +5,7 @@ mod message;
 
 pub use message::{Attribute, Attributes, Message, Outgoing};
 
+use crate::backoff::{delay, jitter};
 use crate::failure::Failure;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use consume::Redrive;
@@ -13,6 +14,9 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// The delay after a message's first attempt.
+const FIRST_DELAY: Duration = Duration::from_secs(5);
 
 /// Rounds of sending the messages that a batch left unsent.
 const SEND_ROUNDS: usize = 3;
@@ -109,20 +113,9 @@ pub fn queue_url(arn: &str) -> String {
     format!("https://sqs.{region}.{suffix}/{account}/{name}")
 }
 
-/// How long attempt number `attempt` waits before the next: 5 s, doubling to 15 min, between half and all of it.
-/// `jitter` is from 0 to 1.
-pub fn backoff(attempt: u32, jitter: f64) -> Duration {
-    let full =
-        Duration::from_secs(5).saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_DELAY);
-    full.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
-}
-
-/// A number from 0 to 1 that differs from message to message, which is all that jitter must do.
-pub fn jitter(seed: &str) -> f64 {
-    let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    f64::from(u32::try_from(hash >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+/// How long the message `id` waits after attempt number `attempt` before the next: 5 s, doubling to 15 min, with jitter.
+pub fn backoff(attempt: u32, id: &str) -> Duration {
+    delay(FIRST_DELAY, LONGEST_DELAY, attempt, jitter(id))
 }
 
 #[cfg(test)]
@@ -130,20 +123,6 @@ mod tests {
     use super::*;
     use crate::fake::{Answer, FakeAws};
     use serde_json::json;
-
-    #[test]
-    fn delays_double_to_a_limit_and_keep_at_least_half() {
-        assert_eq!(backoff(1, 1.0), Duration::from_secs(5));
-        assert_eq!(backoff(3, 0.0), Duration::from_secs(10));
-        assert_eq!(backoff(u32::MAX, 1.0), LONGEST_DELAY);
-    }
-
-    #[test]
-    fn jitter_stays_in_bounds_and_differs() {
-        let values: Vec<f64> = ["a", "b", "c"].into_iter().map(jitter).collect();
-        assert!(values.iter().all(|value| (0.0..=1.0).contains(value)));
-        assert!(values[0] != values[1] && values[1] != values[2]);
-    }
 
     #[test]
     fn an_arn_names_a_queue() {
