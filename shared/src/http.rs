@@ -146,7 +146,7 @@ impl Request {
         if !taken.contains(&media_type.as_str()) {
             return Err(Problem::UnsupportedMediaType(taken));
         }
-        // serde_json's message names the field and the place, and nothing of ours.
+        // The message names the field and the place, and nothing of ours.
         json::object(&self.body).map_err(|error| Problem::MalformedBody(error.to_string()))
     }
 

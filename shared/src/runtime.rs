@@ -2,6 +2,7 @@
 
 use crate::clients;
 use crate::dynamodb::Store;
+use crate::json::Object;
 use crate::s3::Objects;
 use crate::ses::Mailer;
 use crate::signing::SigningKeys;
@@ -203,5 +204,9 @@ where
     F: Fn(LambdaEvent<E>) -> Fut,
     Fut: Future<Output = Result<R, Error>>,
 {
-    lambda_runtime::run(lambda_runtime::service_fn(work)).await
+    let work = &work;
+    let strict = move |LambdaEvent { payload: Object(payload), context }: LambdaEvent<Object<E>>| {
+        work(LambdaEvent { payload, context })
+    };
+    lambda_runtime::run(lambda_runtime::service_fn(strict)).await
 }

@@ -86,7 +86,10 @@ async fn what_is_no_notification_and_what_could_not_be_written_fails() {
     let recipients = r#"{"bounceType":"Permanent","bouncedRecipients":[{"emailAddress":"a@example.com"}]}"#;
     let list = format!(r#"["Bounce",{recipients},null]"#);
     let wrapped = json!(["Notification", sample()["Records"][0]["body"]]).to_string();
-    for body in ["text", "{}", r#"{"eventType":"Bounce"}"#, &list, &wrapped] {
+    let bounce = r#"{"eventType":"Bounce","bounce":["Permanent",[{"emailAddress":"a@example.com"}],null]}"#;
+    let recipient = recipients.replace(r#"{"emailAddress":"a@example.com"}"#, r#"["a@example.com"]"#);
+    let recipient = format!(r#"{{"eventType":"Bounce","bounce":{recipient}}}"#);
+    for body in ["text", "{}", r#"{"eventType":"Bounce"}"#, &list, &wrapped, bounce, &recipient] {
         assert_eq!(run(&FakeAws::default(), with_body(body)).await, 1, "{body}");
     }
     let aws = FakeAws::with([("PutItem", Answer::error("InternalServerError"))]);

@@ -4,6 +4,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use shared::json;
 
 /// A batch, its records still text: each is read once, and one that cannot be read fails alone.
 #[derive(Debug, Deserialize)]
@@ -22,16 +23,16 @@ impl Event {
     /// Whether the batch comes from a queue; its records all have one source.
     pub(crate) fn is_from_queue(&self) -> bool {
         let source =
-            self.records.first().and_then(|record| serde_json::from_str::<Source>(record.get()).ok());
+            self.records.first().and_then(|record| json::object::<Source>(record.get().as_bytes()).ok());
         source.is_some_and(|source| source.event_source == "aws:sqs")
     }
 
     /// # Errors
     /// When a record is no message. SQS itself made them, so that would be a fault of the whole batch.
-    pub(crate) fn into_messages(self) -> Result<SqsEvent, serde_json::Error> {
+    pub(crate) fn into_messages(self) -> Result<SqsEvent, json::Error> {
         let mut event = SqsEvent::default();
         for record in self.records {
-            event.records.push(serde_json::from_str(record.get())?);
+            event.records.push(json::object(record.get().as_bytes())?);
         }
         Ok(event)
     }

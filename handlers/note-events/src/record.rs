@@ -152,17 +152,18 @@ pub(crate) fn sequence_number(json: &str) -> Option<String> {
         #[serde(rename = "SequenceNumber")]
         sequence_number: String,
     }
-    let record: Record = serde_json::from_str(json).ok()?;
+    let record: Record = shared::json::object(json.as_bytes()).ok()?;
     Some(record.dynamodb.sequence_number).filter(|number| !number.is_empty())
 }
 
 fn image(json: Option<&serde_json::value::RawValue>) -> Result<NoteImage<'_>, Failure> {
     let json = json.ok_or_else(|| Failure::permanent("the record lacks an image"))?;
-    serde_json::from_str(json.get()).map_err(unreadable)
+    shared::json::object(json.get().as_bytes()).map_err(unreadable)
 }
 
 /// The place and kind of what is wrong; serde's own message would quote the note.
-fn unreadable(error: serde_json::Error) -> Failure {
+fn unreadable(error: shared::json::Error) -> Failure {
+    let error = error.inner();
     let (line, column) = (error.line(), error.column());
     Failure::permanent(format!("the record is unreadable at {line}:{column} ({:?})", error.classify()))
 }

@@ -89,14 +89,18 @@ async fn a_batch_is_written_and_mailed_together() {
 
 #[tokio::test]
 async fn a_record_that_cannot_be_read_is_named_and_what_is_before_it_is_done() {
-    let aws = FakeAws::default();
-    let mut event = sample();
-    event["Records"][1]["dynamodb"]["NewImage"]["version"] = json!({ "S": "two" });
-    assert_eq!(
-        answer(&aws, &event).await,
-        json!({ "batchItemFailures": [{ "itemIdentifier": "111000000000000000002" }] })
-    );
-    assert_eq!(written(&aws).len(), 1);
+    // A list is not taken for the object that DynamoDB's JSON has in its place.
+    let wrong = [("/NewImage/version", json!({ "S": "two" })), ("/NewImage/title", json!(["Harbour"]))];
+    for (place, value) in wrong.into_iter().chain([("/Keys/sk", json!(["NOTE#x"]))]) {
+        let aws = FakeAws::default();
+        let mut event = sample();
+        *event["Records"][1]["dynamodb"].pointer_mut(place).unwrap() = value;
+        assert_eq!(
+            answer(&aws, &event).await,
+            json!({ "batchItemFailures": [{ "itemIdentifier": "111000000000000000002" }] })
+        );
+        assert_eq!(written(&aws).len(), 1);
+    }
 }
 
 #[tokio::test]

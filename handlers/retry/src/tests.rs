@@ -221,7 +221,8 @@ async fn part_of_a_batch_is_not_taken_for_all_of_it() {
 #[tokio::test]
 async fn an_unknown_shape_is_parked() {
     let list = r#"[null,null,["arn","shard","1","2"]]"#;
-    for body in ["what is this", "{}", "[1]", list, "{\"DDBStreamBatchInfo\":{}}"] {
+    let nested = r#"{"DDBStreamBatchInfo":["arn","shard","1","2"]}"#;
+    for body in ["what is this", "{}", "[1]", list, nested, "{\"DDBStreamBatchInfo\":{}}"] {
         let aws = FakeAws::default();
         let mut event = stream_failure();
         event["Records"][0]["body"] = json!(body);

@@ -271,6 +271,29 @@ async fn a_refused_body_tells_nothing_of_how_it_is_read() {
     }
 }
 
+#[tokio::test]
+async fn a_refused_body_tells_where_it_is_wrong() {
+    for (body, place) in [
+        (r#"{"title":7}"#, "title: invalid type: integer `7`, expected a string at line 1 "),
+        (
+            r#"{"title":"x","tags":["a",["b"]]}"#,
+            "tags[1]: invalid type: sequence, expected a string at line 1 ",
+        ),
+        (r#"{"title":"x","title":"y"}"#, "duplicate field `title` at line 1 "),
+        (r#"{"title":"x","colour":1}"#, "colour: unknown field `colour`, expected one of `title`, "),
+        (r#"{"body":"x"}"#, "missing field `title` at line 1 "),
+        (r#"{"title":"\ud800"}"#, "title: unexpected end of hex escape at line 1 "),
+        (r#"{"title":1e400}"#, "title: number out of range at line 1 "),
+        ("\u{feff}{}", "expected value at line 1 "),
+    ] {
+        let answered = answer(&FakeAws::default(), create().body(body)).await;
+        let problem = answered.json();
+        assert_eq!((answered.status, &problem["type"]), (400, &json!("/problems/malformed-body")), "{body}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with(place), "{detail}");
+    }
+}
+
 fn restore_version(number: &str) -> HttpEvent {
     let parameters = [("id", ID), ("version", number)];
     create().route("POST /notes/{id}/versions/{version}/restore", &parameters).body("")

@@ -3,7 +3,6 @@ use crate::mime;
 use shared::dynamodb::{Claim, Recorded, Store};
 use shared::email::{EmailJob, unsubscribe_token};
 use shared::failure::Failure;
-use shared::json;
 use shared::limits;
 use shared::runtime::Deadline;
 use shared::ses::Mailer;
@@ -33,8 +32,8 @@ impl SendEmail {
     /// that, a later delivery does it.
     pub(crate) async fn take(&self, message: &Message, deadline: Deadline) -> Result<(), Failure> {
         // Not serde's own words: they may quote the job.
-        let job: EmailJob = json::object(message.body.as_bytes())
-            .map_err(|_| Failure::permanent("the message is no e-mail job"))?;
+        let job =
+            EmailJob::parse(&message.body).map_err(|_| Failure::permanent("the message is no e-mail job"))?;
         // Asked again right before SES is called; here it saves a claim.
         time_for_an_email(deadline)?;
         let token = Uuid::new_v4().to_string();

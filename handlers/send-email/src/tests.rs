@@ -305,7 +305,7 @@ fn message_of(job: &EmailJob) -> String {
 
 fn sample_job() -> EmailJob {
     let event: Value = serde_json::from_str(SAMPLE).unwrap();
-    serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap()
+    EmailJob::parse(event["Records"][0]["body"].as_str().unwrap()).unwrap()
 }
 
 fn hours() -> Vec<u64> {

@@ -27,10 +27,11 @@ pub(crate) struct Upload {
 /// The uploads of a message's body; none in a test event.
 pub(crate) fn uploads(body: &str) -> Result<Vec<Upload>, Failure> {
     let body: Body = json::object(body.as_bytes()).map_err(Failure::permanent)?;
-    match body {
-        Body::Test { event } if event == TEST_EVENT => Ok(Vec::new()),
-        Body::Test { event } => Err(Failure::permanent(format!("an event of the unknown kind {event}"))),
-        Body::Records { records } => records.into_iter().filter_map(upload).collect(),
+    match (body.records, body.event) {
+        (Some(records), _) => records.into_iter().filter_map(upload).collect(),
+        (None, Some(event)) if event == TEST_EVENT => Ok(Vec::new()),
+        (None, Some(event)) => Err(Failure::permanent(format!("an event of the unknown kind {event}"))),
+        (None, None) => Err(Failure::permanent("it is neither a notification nor a test of one")),
     }
 }
 
@@ -78,17 +79,13 @@ fn hexadecimal(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
+/// One or the other.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Body {
-    Records {
-        #[serde(rename = "Records")]
-        records: Vec<Record>,
-    },
-    Test {
-        #[serde(rename = "Event")]
-        event: String,
-    },
+#[serde(rename_all = "PascalCase")]
+struct Body {
+    records: Option<Vec<Record>>,
+    /// The kind of a test.
+    event: Option<String>,
 }
 
 #[derive(Deserialize)]
