@@ -151,7 +151,7 @@ async fn a_picture_gets_its_thumbnails_and_is_ready() {
 async fn what_only_claims_to_be_a_picture_fails_for_a_reason() {
     let (values, aws) = marked(photo(b"just text".to_vec())).await;
     assert_eq!(values[":status"]["S"], "failed");
-    assert_eq!(values[":reason"]["S"], "this is not a picture we know: JPEG, PNG, WebP and GIF are");
+    assert_eq!(values[":reason"]["S"], "this is not a picture we know: JPEG, PNG, WebP, GIF and AVIF are");
     assert!(requests(&aws, "PUT").is_empty());
 }
 

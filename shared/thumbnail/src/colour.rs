@@ -1,6 +1,7 @@
 //! From the file's own colours to sRGB, on the small picture.
 
 use crate::Refused;
+use crate::matrix::Matrix;
 use crate::raster::{self, Finished, Inks, Layout, Raster};
 use crate::reduce::times_255;
 use moxcms::{ColorProfile, DataColorSpace, Transform8BitExecutor, TransformOptions};
@@ -33,6 +34,10 @@ impl Colours {
             Layout::Rgba => without_empty_alpha::<4>(divided::<4>(pixels)),
             Layout::Rgb => (channels, pixels),
             Layout::YCbCr => (3, rgb_of_ycbcr(pixels)),
+            Layout::Yuv { matrix, has_alpha: false } => (3, rgb_by::<3>(matrix, pixels)),
+            Layout::Yuv { matrix, has_alpha: true } => {
+                without_empty_alpha::<4>(divided::<4>(rgb_by::<4>(matrix, pixels)))
+            }
             Layout::Cmyk(inks) => (4, full_inks(pixels, inks)),
         };
         let is_inks = matches!(layout, Layout::Cmyk(_));
@@ -80,8 +85,12 @@ fn transform(layout: Layout, profile: &[u8]) -> Option<Arc<Transform8BitExecutor
     let (space, from, to) = match layout {
         Layout::Grey => (DataColorSpace::Gray, moxcms::Layout::Gray, moxcms::Layout::Rgb),
         Layout::GreyAlpha => (DataColorSpace::Gray, moxcms::Layout::GrayAlpha, moxcms::Layout::Rgba),
-        Layout::Rgb | Layout::YCbCr => (DataColorSpace::Rgb, moxcms::Layout::Rgb, moxcms::Layout::Rgb),
-        Layout::Rgba => (DataColorSpace::Rgb, moxcms::Layout::Rgba, moxcms::Layout::Rgba),
+        Layout::Rgb | Layout::YCbCr | Layout::Yuv { has_alpha: false, .. } => {
+            (DataColorSpace::Rgb, moxcms::Layout::Rgb, moxcms::Layout::Rgb)
+        }
+        Layout::Rgba | Layout::Yuv { .. } => {
+            (DataColorSpace::Rgb, moxcms::Layout::Rgba, moxcms::Layout::Rgba)
+        }
         // Four bytes a pixel, which is all that the name says here.
         Layout::Cmyk(_) => (DataColorSpace::Cmyk, moxcms::Layout::Rgba, moxcms::Layout::Rgb),
     };
@@ -99,7 +108,9 @@ fn through(
 ) -> Result<(usize, Vec<u8>), Refused> {
     // The transform was made for the file's channels: alpha that was left out comes back for it.
     let pixels = match (layout, channels) {
-        (Layout::Rgba, 3) => pixels.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect(),
+        (Layout::Rgba | Layout::Yuv { has_alpha: true, .. }, 3) => {
+            pixels.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect()
+        }
         (Layout::GreyAlpha, 1) => pixels.iter().flat_map(|&grey| [grey, 255]).collect(),
         _ => pixels,
     };
@@ -146,6 +157,15 @@ fn without_empty_alpha<const CHANNELS: usize>(pixels: Vec<u8>) -> (usize, Vec<u8
     }
     let colours = CHANNELS - 1;
     (colours, pixels.chunks_exact(CHANNELS).flat_map(|pixel| &pixel[..colours]).copied().collect())
+}
+
+/// The first three of the channels as colours.
+fn rgb_by<const CHANNELS: usize>(matrix: Matrix, mut pixels: Vec<u8>) -> Vec<u8> {
+    for pixel in pixels.chunks_exact_mut(CHANNELS) {
+        let rgb = matrix.rgb([pixel[0], pixel[1], pixel[2]]);
+        pixel[..3].copy_from_slice(&rgb);
+    }
+    pixels
 }
 
 /// The JFIF conversion.

@@ -11,6 +11,7 @@
 //! | `decode` | one module for each format: header, limits, pixels, as few as will do |
 //! | `raster` | pixels in memory, in whatever channels the file has |
 //! | `reduce` | shrinking by a whole factor while rows are decoded |
+//! | `matrix` | from luma and colour differences to colours |
 //! | `sharpen` | what means of squares lose, given back |
 //! | `resize`, `colour`, `orientation`, `encode` | the steps from there to a thumbnail |
 //! | `placeholder` | what to show before it |
@@ -21,6 +22,7 @@ mod decode;
 mod encode;
 mod format;
 mod limits;
+mod matrix;
 mod orientation;
 mod placeholder;
 mod raster;

@@ -18,6 +18,20 @@ impl Orientation {
         exif.and_then(read).filter(|value| (1..=8).contains(value)).map_or(Self::UPRIGHT, Self)
     }
 
+    /// From quarter turns to the left, and after them perhaps the exchange of top and bottom (0) or of left and right (1):
+    /// ISO/IEC 23008-12, `irot` and `imir`.
+    pub(crate) fn from_turn(quarters: u8, exchange: Option<u8>) -> Self {
+        const TURNED: [u8; 4] = [1, 8, 3, 6];
+        const TOP_AND_BOTTOM: [u8; 4] = [4, 5, 2, 7];
+        const LEFT_AND_RIGHT: [u8; 4] = [2, 7, 4, 5];
+        let orientations = match exchange.map(|axis| axis & 1) {
+            None => TURNED,
+            Some(0) => TOP_AND_BOTTOM,
+            Some(_) => LEFT_AND_RIGHT,
+        };
+        Self(orientations[usize::from(quarters & 3)])
+    }
+
     fn swaps_sides(self) -> bool {
         self.0 >= 5
     }

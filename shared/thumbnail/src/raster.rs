@@ -1,5 +1,7 @@
 //! Pixels in memory.
 
+use crate::matrix::Matrix;
+
 /// What the samples of a pixel are, eight bits each. Colours are multiplied by their alpha, where there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
@@ -9,6 +11,11 @@ pub(crate) enum Layout {
     Rgba,
     /// As JFIF has it: ITU-R BT.601, full range.
     YCbCr,
+    /// By a matrix of its own, in as many planes, full range; alpha last.
+    Yuv {
+        matrix: Matrix,
+        has_alpha: bool,
+    },
     /// As JPEG stores it.
     Cmyk(Inks),
 }
@@ -27,13 +34,13 @@ impl Layout {
         match self {
             Self::Grey => 1,
             Self::GreyAlpha => 2,
-            Self::Rgb | Self::YCbCr => 3,
-            Self::Rgba | Self::Cmyk(_) => 4,
+            Self::Rgb | Self::YCbCr | Self::Yuv { has_alpha: false, .. } => 3,
+            Self::Rgba | Self::Cmyk(_) | Self::Yuv { has_alpha: true, .. } => 4,
         }
     }
 
     pub(crate) fn has_alpha(self) -> bool {
-        matches!(self, Self::GreyAlpha | Self::Rgba)
+        matches!(self, Self::GreyAlpha | Self::Rgba | Self::Yuv { has_alpha: true, .. })
     }
 }
 

@@ -9,9 +9,9 @@ const DETAIL_CHARACTERS: usize = 120;
 pub enum Refused {
     #[error("the file is empty")]
     Empty,
-    #[error("this is not a picture we know: JPEG, PNG, WebP and GIF are")]
+    #[error("this is not a picture we know: JPEG, PNG, WebP, GIF and AVIF are")]
     Unknown,
-    #[error("this is {0}, which we cannot show; common JPEG, PNG, WebP and GIF pictures we can")]
+    #[error("this is {0}, which we cannot show; common JPEG, PNG, WebP, GIF and AVIF pictures we can")]
     Unsupported(&'static str),
     #[error("the picture is damaged: {0}")]
     Damaged(String),

@@ -1,6 +1,7 @@
 //! From a file to pixels: one module for each format. Each reads the header first, checks it against the limits, and
 //! only then takes memory; and each keeps no more of the picture than thumbnails of the largest size asked for need.
 
+mod avif;
 mod gif;
 mod jpeg;
 mod png;
@@ -28,5 +29,6 @@ pub(crate) fn decode(format: Format, bytes: &[u8], size: u32, limits: &Limits) -
         Format::Png => png::decode(bytes, size, limits),
         Format::WebP => webp::decode(bytes, size, limits),
         Format::Gif => gif::decode(bytes, size, limits),
+        Format::Avif => avif::decode(bytes, size, limits),
     }
 }

@@ -3,6 +3,7 @@
 // clippy.toml allows it in `#[test]` functions; here are helpers too.
 #![allow(clippy::unwrap_used)]
 
+mod avif;
 mod common;
 mod hostile;
 mod pictures;

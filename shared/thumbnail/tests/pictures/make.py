@@ -1,6 +1,7 @@
-"""Draws the JPEG files of this folder, which anyone may use for anything; needs Pillow, and cjpeg of libjpeg-turbo.
+"""Draws the files of this folder, which anyone may use for anything; needs Pillow, cjpeg of libjpeg-turbo and avifenc of
+libavif.
 
-usage: make.py CJPEG
+usage: make.py CJPEG AVIFENC
 """
 import math
 import pathlib
@@ -29,6 +30,45 @@ KINDS = [
     ("progressive-444", "-sample 1x1 -progressive"),
     ("progressive-grey", "-grayscale -progressive"),
 ]
+# The same of avifenc, for four quarters of different colours; with transparent ones by a name that begins with alpha.
+AVIF_KINDS = [
+    ("alpha", "--yuv 420"),
+    ("alpha-grey", "--yuv 400"),
+    ("alpha-multiplied", "--yuv 444 --premultiply"),
+    ("avif-400", "--yuv 400"),
+    ("avif-420", "--yuv 420"),
+    ("avif-422-12", "--yuv 422 --depth 12"),
+    ("avif-444-10-limited", "--yuv 444 --depth 10 --range limited"),
+    ("avif-bt2020", "--cicp 9/14/9 --depth 10 --range limited"),
+    ("avif-cropped", "--yuv 420 --crop 48,32,48,32"),
+    ("avif-display-p3", "--cicp 12/13/6"),
+    ("avif-gbr", "--lossless"),
+    ("avif-tiles", "--yuv 420 --grid 2x1"),
+    ("avif-turned", "--yuv 420 --irot 1 --imir 0"),
+]
+# Top left, top right, bottom left and bottom right, and how opaque they are where not all are.
+QUARTERS = [(220, 30, 30), (30, 200, 30), (30, 30, 220), (128, 128, 128)]
+OPACITIES = [0, 128, 255, 255]
+
+
+def quarters(width, height, is_opaque):
+    image = Image.new("RGBA", (width, height))
+    for quarter, (colour, opacity) in enumerate(zip(QUARTERS, OPACITIES)):
+        place = (quarter % 2 * width // 2, quarter // 2 * height // 2)
+        image.paste((*colour, 255 if is_opaque else opacity), (*place, place[0] + width // 2, place[1] + height // 2))
+    return image.convert("RGB") if is_opaque else image
+
+
+def avif(avifenc, name, options, frames):
+    sources = [HERE / f"frame-{number}.png" for number in range(frames)]
+    width = 128 if name == "avif-tiles" else 96
+    for source in sources:
+        quarters(width, 64, not name.startswith("alpha")).save(source)
+    quality = [] if "--lossless" in options else ["--min", "5", "--max", "15"]
+    command = [avifenc, "--jobs", "1", "--speed", "4", *quality, *options.split(), *sources]
+    subprocess.run([*command, "--output", HERE / f"{name}.avif"], check=True, stdout=subprocess.DEVNULL)
+    for source in sources:
+        source.unlink()
 
 
 def picture():
@@ -49,7 +89,7 @@ def picture():
     return image
 
 
-def main(cjpeg):
+def main(cjpeg, avifenc):
     pixels, scans = HERE / "pixels.ppm", HERE / "scans.txt"
     picture().save(pixels)
     scans.write_text("0;1;2;")
@@ -57,10 +97,13 @@ def main(cjpeg):
         options = options.replace("SCANS", str(scans)).split()
         subprocess.run([cjpeg, "-quality", "85", *options, "-outfile", HERE / f"{name}.jpg", pixels], check=True)
     picture().convert("CMYK").save(HERE / "cmyk.jpg", quality=85)
+    for name, options in AVIF_KINDS:
+        avif(avifenc, name, options, 1)
+    avif(avifenc, "avif-sequence", "--yuv 420", 2)
     pixels.unlink()
     scans.unlink()
 
 
-if len(sys.argv) != 2:
+if len(sys.argv) != 3:
     sys.exit(__doc__)
-main(sys.argv[1])
+main(*sys.argv[1:])
