@@ -203,9 +203,20 @@ pub(crate) mod testing {
     pub(crate) fn identity(clock: Clock) -> Identity {
         static PEM: OnceLock<String> = OnceLock::new();
         let pem = PEM.get_or_init(|| generate().unwrap());
+        with_key(Some(pem), clock)
+    }
+
+    /// The same issuer's name, and another key.
+    pub(crate) fn impostor(clock: Clock) -> Identity {
+        with_key(None, clock)
+    }
+
+    fn with_key(pem: Option<&str>, clock: Clock) -> Identity {
         let directory = tempfile::tempdir().unwrap();
         let state = State::open(directory.path()).unwrap();
-        state.put(KIND, KEY, pem).unwrap();
+        if let Some(pem) = pem {
+            state.put(KIND, KEY, pem).unwrap();
+        }
         Identity::open(&state, "http://127.0.0.1:3000/_local/identity".into(), clock).unwrap()
     }
 }

@@ -14,4 +14,5 @@ mod notes;
 mod pictures;
 mod schedules;
 mod search;
+mod sockets;
 mod tables;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::identity::testing::identity;
+use crate::identity::testing::{identity, impostor};
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use serde_json::json;
@@ -110,6 +110,55 @@ async fn a_header_without_a_known_key_is_refused() {
     let (_, rest) = token.split_once('.').unwrap();
     for header in [json!({"alg": "RS256", "kid": "x"}), json!({"alg": "RS256"}), json!("RS256")] {
         assert_eq!(fixture.verify(&format!("{}.{rest}", encode(&header))).await, Err(DENIED));
+    }
+}
+
+/// A key id is compared and nothing else: it is no path, no query and no address.
+#[tokio::test]
+async fn a_key_is_the_issuers_whatever_else_the_header_names() {
+    let fixture = fixture();
+    let claims = fixture.claims().to_string();
+    let kid = fixture.identity.key_id();
+    let eve = impostor(fixture.clock.clone());
+    for named in ["", "../../dev/null", "/dev/null", "' OR '1'='1", "https://evil.example/key", "\0", "*"] {
+        let header = json!({"alg": "RS256", "kid": named}).to_string();
+        let token = fixture.identity.sign_texts(&header, &claims).unwrap();
+        assert_eq!(fixture.verify(&token).await, Err(DENIED), "{named}");
+    }
+    for kid in [json!(null), json!(7), json!([kid]), json!({"kid": kid})] {
+        let header = json!({"alg": "RS256", "kid": kid}).to_string();
+        let token = fixture.identity.sign_texts(&header, &claims).unwrap();
+        assert_eq!(fixture.verify(&token).await, Err(DENIED), "{kid}");
+    }
+    // Nobody listens there, and nobody is asked: what names a key of its own is neither believed nor a reason to refuse.
+    for (name, key) in [
+        ("jku", json!("http://127.0.0.1:9/jwks")),
+        ("x5u", json!("http://127.0.0.1:9/chain")),
+        ("x5c", json!(["MIIB"])),
+        ("jwk", eve.jwks()["keys"][0].clone()),
+    ] {
+        let header = json!({"alg": "RS256", "kid": kid, name: key}).to_string();
+        let forged = eve.sign_texts(&header, &claims).unwrap();
+        assert_eq!(fixture.verify(&forged).await, Err(DENIED), "{name}");
+        fixture.verify(&fixture.identity.sign_texts(&header, &claims).unwrap()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn times_count_to_the_second() {
+    let fixture = fixture();
+    let now = fixture.clock.now_millis() as f64 / 1e3;
+    let with =
+        async |name: &str, value: f64| fixture.changed(|claims| claims[name] = json!(value)).await.is_ok();
+    assert_eq!(
+        (with("exp", now).await, with("exp", now - 0.5).await, with("exp", 0.0).await),
+        (false, false, false)
+    );
+    assert!(with("exp", now + 5.0).await && with("exp", 1e300).await);
+    // A second of grace for the clocks of others.
+    for name in ["nbf", "iat"] {
+        assert!(with(name, now + 0.5).await && with(name, -1e300).await, "{name}");
+        assert!(!with(name, now + 5.0).await && !with(name, 1e300).await, "{name}");
     }
 }
 

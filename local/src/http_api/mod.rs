@@ -20,10 +20,12 @@ use bytes::Bytes;
 use cors::Cors;
 use emulator::Clock;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header,
+    request::Parts,
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use routes::{Match, Routes};
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,13 +126,22 @@ impl IdentitySource {
         Ok(Self::Query(name.ok_or_else(invalid)?.to_owned()))
     }
 
+    /// Several values are one with commas, as functions get them too, and then no token.
     fn token(&self, parts: &Parts) -> Option<String> {
-        let value = match self {
-            Self::Header(name) => parts.headers.get(name)?.to_str().ok()?.to_owned(),
+        let values: Vec<Cow<str>> = match self {
+            Self::Header(name) => {
+                let values = parts.headers.get_all(name).iter();
+                values.map(|value| value.to_str().map(Cow::from)).collect::<Result<_, _>>().ok()?
+            }
             Self::Query(name) => {
-                event::query_pairs(parts.uri.query()?).find(|(key, _)| key == name)?.1.into_owned()
+                let pairs = event::query_pairs(parts.uri.query()?);
+                pairs.filter(|(key, _)| key == name).map(|(_, value)| value).collect()
             }
         };
+        if values.is_empty() {
+            return None;
+        }
+        let value = values.join(",");
         let is_bearer = value.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
         Some(if is_bearer { value.split_at(7).1.trim().to_owned() } else { value })
     }
@@ -240,6 +251,7 @@ impl Gateway {
     ) -> Result<Admitted, Refusal> {
         let (parts, body) = request.into_parts();
         within_limits(&parts)?;
+        names_one_host(&parts)?;
         let Match { target, parameters } =
             self.routes.find(&parts.method, parts.uri.path()).ok_or(Refusal::NotFound)?;
         if self.bucket.as_ref().is_some_and(|bucket| !bucket.take()) {
@@ -304,6 +316,12 @@ fn within_limits(parts: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::HeadersTooLarge);
     }
     Ok(())
+}
+
+/// HTTP/1.1 wants one `Host` (RFC 9112, 3.2): with several, whoever is before and behind us may each heed another.
+fn names_one_host(parts: &Parts) -> Result<(), Refusal> {
+    let hosts = parts.headers.get_all(header::HOST).iter().count();
+    if parts.version == Version::HTTP_11 && hosts != 1 { Err(Refusal::BadRequest) } else { Ok(()) }
 }
 
 fn header_size(headers: &HeaderMap) -> usize {

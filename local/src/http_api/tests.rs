@@ -61,6 +61,8 @@ pub(super) fn fixture_with(lambda: Lambda, change: impl FnOnce(&mut HttpApi)) ->
     Fixture { gateway: Gateway::new(api, lambda, verifier, clock).unwrap(), token }
 }
 
+const HOST: &str = "api";
+
 fn peer() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 40_000))
 }
@@ -71,7 +73,7 @@ impl Fixture {
     }
 
     pub(super) async fn respond(&self, request: http::request::Builder) -> Response<Body> {
-        self.gateway.handle(request.body(Body::empty()).unwrap(), peer()).await
+        self.gateway.handle(request.header("host", HOST).body(Body::empty()).unwrap(), peer()).await
     }
 }
 
@@ -80,7 +82,8 @@ async fn an_admitted_request_carries_its_callers_claims() {
     let fixture = fixture(|_| ());
     for scheme in ["Bearer ", "bearer ", ""] {
         let request = Request::post("/notes").header("authorization", format!("{scheme}{}", fixture.token));
-        let request = request.header("content-type", "application/json").body(Body::from("{}")).unwrap();
+        let request = request.header("host", HOST).header("content-type", "application/json");
+        let request = request.body(Body::from("{}")).unwrap();
         let admitted = fixture.gateway.admit(request, peer(), "id").await.unwrap();
         let event: Value = serde_json::from_slice(&admitted.event).unwrap();
         assert_eq!(admitted.function, "Function");
@@ -115,8 +118,8 @@ async fn each_refusal_says_what_its_status_is_called() {
     let fixture = fixture(|_| ());
     let bearer = format!("Bearer {}", fixture.token);
     let hello = || Request::get("/hello");
-    // The path and the header's name count as well, so that one byte less is still let through to the function.
-    let room = HEADER_LIMIT - "/hellox".len();
+    // The path and the headers' names count as well, so that one byte less is still let through to the function.
+    let room = HEADER_LIMIT - "/hellox".len() - "host".len() - HOST.len();
     let path = |length: usize| Request::get(format!("/hello?{}", "y".repeat(length - "/hello?".len())));
     for (request, status, message) in [
         (Request::get("/nowhere"), 404, "Not Found"),
@@ -142,10 +145,11 @@ async fn each_refusal_says_what_its_status_is_called() {
 #[tokio::test]
 async fn a_body_over_ten_megabytes_is_refused() {
     let fixture = fixture(|_| ());
-    let request = Request::get("/hello").body(Body::from(vec![b'x'; BODY_LIMIT + 1])).unwrap();
+    let hello = || Request::get("/hello").header("host", HOST);
+    let request = hello().body(Body::from(vec![b'x'; BODY_LIMIT + 1])).unwrap();
     assert_eq!(fixture.gateway.handle(request, peer()).await.status(), 413);
     // Base64 would not fit into what Lambda takes.
-    let request = Request::get("/hello").header("content-type", "image/png");
+    let request = hello().header("content-type", "image/png");
     let request = request.body(Body::from(vec![b'x'; BODY_LIMIT])).unwrap();
     assert_eq!(fixture.gateway.handle(request, peer()).await.status(), 413);
 }
@@ -184,10 +188,56 @@ async fn preflights_need_no_token_and_refusals_can_be_read_by_the_page() {
 }
 
 #[tokio::test]
+async fn a_token_comes_alone_and_with_its_scheme_in_any_case() {
+    let fixture = fixture(|_| ());
+    let good = format!("Bearer {}", fixture.token);
+    let post = |values: &[&str]| {
+        values.iter().fold(Request::post("/notes"), |request, value| request.header("authorization", *value))
+    };
+    for alone in [&good, &good.replace("Bearer ", "bEARER   "), &fixture.token] {
+        assert_eq!(fixture.status(post(&[alone])).await, 500, "{alone}");
+    }
+    let (basic, listed) = (good.replace("Bearer", "Basic"), format!("{good}, {good}"));
+    let huge = format!("Bearer {}", "x".repeat(HEADER_LIMIT / 2));
+    for values in [
+        &[&*good, &*good][..],
+        &[&*good, "Bearer x"],
+        &["Bearer x", &*good],
+        &[&*basic],
+        &[&*listed],
+        &[&*huge],
+        &[""],
+    ] {
+        assert_eq!(fixture.status(post(values)).await, 401, "{values:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_names_one_host() {
+    let fixture = fixture(|_| ());
+    let hello = |hosts: &[&str], version| {
+        let hello = Request::get("/hello").version(version);
+        hosts.iter().fold(hello, |request, host| request.header("host", *host)).body(Body::empty()).unwrap()
+    };
+    for (hosts, version, status) in [
+        (&["a"][..], Version::HTTP_11, 500),
+        (&[], Version::HTTP_11, 400),
+        (&["a", "a"], Version::HTTP_11, 400),
+        (&["a", "b"], Version::HTTP_11, 400),
+        (&[], Version::HTTP_10, 500),
+    ] {
+        let response = fixture.gateway.handle(hello(hosts, version), peer()).await;
+        assert_eq!(response.status(), status, "{hosts:?} {version:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_may_come_in_the_query() {
     let source = IdentitySource::parse("$request.querystring.token").unwrap();
     let (parts, ()) = Request::get("/?a=1&token=abc").body(()).unwrap().into_parts();
     assert_eq!(source.token(&parts).as_deref(), Some("abc"));
+    let (parts, ()) = Request::get("/?token=abc&token=abc").body(()).unwrap().into_parts();
+    assert_eq!(source.token(&parts).as_deref(), Some("abc,abc"));
     for bad in ["$request.header.", "$request.querystring.", "$context.x", "Authorization"] {
         assert!(IdentitySource::parse(bad).is_err(), "{bad}");
     }
