@@ -10,6 +10,7 @@ mod model;
 mod notes;
 mod preferences;
 mod run;
+mod silence;
 mod step;
 mod versions;
 
