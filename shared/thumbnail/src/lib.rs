@@ -78,32 +78,36 @@ pub fn make(bytes: &[u8], sizes: &[u32], output: Output, limits: &Limits) -> Res
 fn make_unguarded(bytes: &[u8], sizes: &[u32], output: Output, limits: &Limits) -> Result<Picture, Refused> {
     let format = Format::recognise(bytes)?;
     let largest = sizes.iter().copied().max().unwrap_or(1).max(1);
-    let decoded = decode::decode(format, bytes, largest, limits)?;
+    let decoded = decode::decode(format, bytes, largest, &limits.beside(bytes.len()))?;
     let (width, height) = decoded.orientation.upright(decoded.width, decoded.height);
     let (thumbnails, placeholder) = thumbnails(decoded, sizes, output)?;
     Ok(Picture { width, height, format, placeholder, thumbnails })
 }
 
-/// Largest first, so that a smaller one can be made of a larger one; and the placeholder of the smallest.
+/// Largest first, so that a smaller one can be made of a larger one; and the placeholder of the smallest. Encoding takes
+/// memory of its own, so that the picture is gone by then.
 fn thumbnails(decoded: Decoded, sizes: &[u32], output: Output) -> Result<(Vec<Thumbnail>, String), Refused> {
     let Decoded { width, height, raster, orientation, profile } = decoded;
     let colours = Colours::new(raster.layout, profile.as_deref());
-    let finished = |raster: Raster| Ok::<_, Refused>(orientation.apply(colours.finished(raster)?));
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(sizes[index]));
     let mut rasters = vec![raster];
-    let mut made: Vec<(usize, Thumbnail)> = Vec::with_capacity(sizes.len());
-    for index in order {
+    for &index in &order {
         let size = sizes[index];
         let small = resize::shrink(source_for(&rasters, size), resize::fit(width, height, size))?;
-        let upright = finished(small.clone())?;
-        let (width, height) = (upright.width, upright.height);
-        made.push((index, Thumbnail { size, width, height, bytes: output.encode(upright)? }));
         rasters.push(small);
     }
     let tiny = resize::fit(width, height, placeholder::SIDE);
     let tiny = resize::shrink(source_for(&rasters, placeholder::SIDE), tiny)?;
+    rasters.remove(0);
+    let finished = |raster: Raster| Ok::<_, Refused>(orientation.apply(colours.finished(raster)?));
     let placeholder = placeholder::hash(finished(tiny)?);
+    let mut made: Vec<(usize, Thumbnail)> = Vec::with_capacity(sizes.len());
+    for (index, small) in order.into_iter().zip(rasters) {
+        let upright = finished(small)?;
+        let (size, width, height) = (sizes[index], upright.width, upright.height);
+        made.push((index, Thumbnail { size, width, height, bytes: output.encode(upright)? }));
+    }
     made.sort_by_key(|(index, _)| *index);
     Ok((made.into_iter().map(|(_, thumbnail)| thumbnail).collect(), placeholder))
 }

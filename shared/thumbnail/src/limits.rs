@@ -11,7 +11,7 @@ pub struct Limits {
     pub pixels: u64,
     /// Pixels of one side.
     pub side: u32,
-    /// Bytes that decoding may take, besides the file itself.
+    /// Bytes that decoding may take, with the file itself.
     pub memory: u64,
     /// Bytes of pixels that are unpacked in passing: they cost time and no memory.
     pub unpacked: u64,
@@ -26,7 +26,7 @@ impl Default for Limits {
         Self {
             pixels: 100 * MEGA,
             side: 65_535,
-            memory: 72 * MEGA,
+            memory: 54 * MEGA,
             unpacked: 400 * MEGA,
             scans: 100,
             chunk: 4_000_000,
@@ -35,6 +35,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What is left beside a file of so many bytes.
+    pub(crate) fn beside(self, file: usize) -> Self {
+        Self { memory: self.memory.saturating_sub(file as u64), ..self }
+    }
+
     /// Checks the dimensions that a header claims.
     pub(crate) fn check_dimensions(&self, width: u32, height: u32) -> Result<(), Refused> {
         let pixels = u64::from(width) * u64::from(height);

@@ -3,6 +3,7 @@
 
 use crate::raster::{self, Layout, Plane, Raster};
 use crate::sharpen;
+use crate::{Limits, Refused};
 
 /// Pixels left on the long side for each pixel of the largest thumbnail, at least.
 const MARGIN: u32 = 2;
@@ -14,9 +15,29 @@ pub(crate) fn factor(long_side: u32, size: u32) -> u32 {
     (long_side / size.max(1).saturating_mul(MARGIN)).clamp(1, LARGEST_FACTOR)
 }
 
+/// The same where memory is short: the smallest factor of which `memory` is within the limits, as long as there are enough
+/// pixels for thumbnails at all.
+pub(crate) fn affordable_factor(
+    long_side: u32,
+    size: u32,
+    limits: &Limits,
+    memory: impl Fn(u32) -> u64,
+) -> Result<u32, Refused> {
+    let wanted = factor(long_side, size);
+    let largest = (long_side / size.max(1)).clamp(wanted, LARGEST_FACTOR);
+    let is_affordable = |factor: &u32| limits.check_memory(memory(*factor)).is_ok();
+    let factor = (wanted..=largest).find(is_affordable).unwrap_or(largest);
+    limits.check_memory(memory(factor)).map(|()| factor)
+}
+
 /// Bytes of the result.
-pub(crate) fn memory(width: u32, height: u32, channels: usize, factor: u32) -> u64 {
+pub(crate) fn size(width: u32, height: u32, channels: usize, factor: u32) -> u64 {
     raster::bytes(width.div_ceil(factor), height.div_ceil(factor), channels) as u64
+}
+
+/// Bytes of the result, and of it with half its width, which resampling goes through.
+pub(crate) fn memory(width: u32, height: u32, channels: usize, factor: u32) -> u64 {
+    size(width, height, channels, factor) * 3 / 2
 }
 
 pub(crate) struct Reduction {
@@ -153,6 +174,16 @@ mod tests {
         assert_eq!(factor(4000, 320), 6);
         assert_eq!(factor(600, 320), 1);
         assert_eq!(factor(u32::MAX, 1), 256);
+    }
+
+    #[test]
+    fn more_is_taken_away_where_memory_is_short() {
+        let factor = |bytes| {
+            let limits = Limits { memory: bytes, ..Limits::default() };
+            affordable_factor(4000, 1000, &limits, |factor| memory(4000, 3000, 3, factor))
+        };
+        assert_eq!([factor(20_000_000), factor(10_000_000), factor(4_000_000)], [Ok(2), Ok(3), Ok(4)]);
+        assert_eq!(factor(3_000_000), Err(Refused::TooMuchMemory { megabytes: 4, maximum: 3 }));
     }
 
     #[test]

@@ -18,9 +18,9 @@ pub(crate) fn decode(bytes: &[u8], size: u32, limits: &Limits) -> Result<Decoded
     limits.check_dimensions(width, height)?;
     let frame = decoder.next_frame_info().map_err(refused)?.ok_or_else(Refused::ends_early)?.clone();
     limits.check_dimensions(frame.width.into(), frame.height.into())?;
-    let factor = reduce::factor(width.max(height), size);
     let whole = if frame.interlaced { decoder.buffer_size() } else { 0 };
-    limits.check_memory(whole as u64 + reduce::memory(width, height, RGBA, factor))?;
+    let memory = |factor| whole as u64 + reduce::memory(width, height, RGBA, factor);
+    let factor = reduce::affordable_factor(width.max(height), size, limits, memory)?;
     let palette = palette(&decoder, &frame)?;
     let mut canvas = Canvas::new(&frame, palette, width, height, factor);
     if frame.interlaced {

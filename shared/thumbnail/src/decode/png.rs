@@ -25,10 +25,10 @@ pub(crate) fn decode(bytes: &[u8], size: u32, limits: &Limits) -> Result<Decoded
     }
     let mut reader = decoder.read_info().map_err(refused)?;
     let layout = layout(reader.output_color_type().0)?;
-    let factor = reduce::factor(width.max(height), size);
     let whole =
         if reader.info().interlaced { reader.output_buffer_size().ok_or(Refused::NoPixels)? } else { 0 };
-    limits.check_memory(whole as u64 + reduce::memory(width, height, layout.channels(), factor))?;
+    let memory = |factor| whole as u64 + reduce::memory(width, height, layout.channels(), factor);
+    let factor = reduce::affordable_factor(width.max(height), size, limits, memory)?;
     let mut reduction = Reduction::new(layout, width, height, factor);
     if reader.info().interlaced {
         interlaced(&mut reader, whole, &mut reduction)?;

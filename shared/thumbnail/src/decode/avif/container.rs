@@ -39,8 +39,15 @@ pub(super) struct Crop {
 
 impl<'a> Container<'a> {
     pub(super) fn read(file: &'a [u8]) -> Result<Self, Refused> {
-        let meta = find(file, b"meta").and_then(|body| body.get(4..));
-        let items = Items { file, meta: meta.ok_or(Refused::Unsupported("a film without a still picture"))? };
+        let Some(meta) = find(file, b"meta").and_then(|body| body.get(4..)) else {
+            let is_film = find(file, b"moov").is_some();
+            return Err(if is_film {
+                Refused::Unsupported("a film without a still picture")
+            } else {
+                missing()
+            });
+        };
+        let items = Items { file, meta };
         let id = items.primary().ok_or_else(missing)?;
         match &items.kind(id).ok_or_else(missing)? {
             b"av01" => {}

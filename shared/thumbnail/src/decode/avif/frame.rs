@@ -28,11 +28,15 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Bytes that decoding and keeping it takes.
-    pub(super) fn memory(sequence: &Sequence, stream: &[u8], width: u32, height: u32) -> u64 {
+    /// Bytes of its samples.
+    pub(super) fn memory(sequence: &Sequence, width: u32, height: u32) -> u64 {
         let bytes = if sequence.depth == 8 { 1 } else { 2 };
-        let pixels = u64::from(width) * u64::from(height);
-        pixels * (sequence.quarters() * bytes + QUARTERS_BESIDE) / 4 + stream.len() as u64
+        u64::from(width) * u64::from(height) * sequence.quarters() * bytes / 4
+    }
+
+    /// Bytes that decoding takes besides them.
+    pub(super) fn working_memory(stream: &[u8], width: u32, height: u32) -> u64 {
+        u64::from(width) * u64::from(height) * QUARTERS_BESIDE / 4 + stream.len() as u64
     }
 
     /// Decodes a stream of one picture.
@@ -42,7 +46,6 @@ impl Frame {
         settings.set_n_threads(1);
         settings.set_max_frame_delay(1);
         settings.set_apply_grain(false);
-        settings.set_strict_std_compliance(true);
         // A frame beyond what the container says is refused before there is memory for it.
         settings.set_frame_size_limit(expected.width.saturating_mul(expected.height));
         if !expected.is_smoothed {

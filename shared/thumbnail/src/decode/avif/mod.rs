@@ -43,8 +43,7 @@ pub(crate) fn decode(bytes: &[u8], size: u32, limits: &Limits) -> Result<Decoded
     if let Some(stream) = &container.alpha {
         still.decode_alpha(stream, is_smoothed, limits)?;
     }
-    let decoding = Frame::memory(&sequence, &container.colour, width, height);
-    let factor = still.factor(&sequence, decoding, size, limits)?;
+    let factor = still.factor(&sequence, &container.colour, size, limits)?;
     let frame = Frame::decode(&container.colour, sequence, &still.expected(nclx.is_full_range, is_smoothed))?;
     let profile = container.profile.filter(|profile| profile.len() <= limits.chunk);
     Ok(Decoded {
@@ -75,7 +74,8 @@ impl Still {
     fn decode_alpha(&mut self, stream: &[u8], is_smoothed: bool, limits: &Limits) -> Result<(), Refused> {
         let sequence = Sequence::of_a_still(stream)?;
         let size = raster::bytes(self.crop.width, self.crop.height, 1);
-        limits.check_memory(Frame::memory(&sequence, stream, self.width, self.height) + size as u64)?;
+        let working = Frame::working_memory(stream, self.width, self.height);
+        limits.check_memory(Frame::memory(&sequence, self.width, self.height) + working.max(size as u64))?;
         let frame =
             Frame::decode(stream, sequence, &self.expected(sequence.nclx.is_full_range, is_smoothed))?;
         let mut alpha = Vec::with_capacity(size);
@@ -85,19 +85,17 @@ impl Still {
     }
 
     /// The factor to shrink by: what thumbnails leave over, or more where memory is short.
-    fn factor(&self, sequence: &Sequence, decoding: u64, size: u32, limits: &Limits) -> Result<u32, Refused> {
-        let long = self.crop.width.max(self.crop.height);
-        let kept = self.alpha.as_ref().map_or(0, Vec::len) as u64;
+    fn factor(&self, sequence: &Sequence, stream: &[u8], size: u32, limits: &Limits) -> Result<u32, Refused> {
+        let alpha = self.alpha.as_ref().map_or(0, Vec::len) as u64;
+        let frame = Frame::memory(sequence, self.width, self.height);
+        let working = Frame::working_memory(stream, self.width, self.height);
+        // The decoder is gone by the time that its frame is shrunk.
         let memory = |factor: u32| {
-            let alpha = u64::from(self.alpha.is_some());
-            let samples = reduce::memory(self.crop.width, self.crop.height, 1, factor);
-            decoding + kept + samples * (sequence.quarters() + 4 * alpha) / 4
+            let quarters = sequence.quarters() + if alpha > 0 { 4 } else { 0 };
+            let shrunk = reduce::size(self.crop.width, self.crop.height, 1, factor) * quarters / 4;
+            alpha + frame + working.max(shrunk)
         };
-        let wanted = reduce::factor(long, size);
-        let most = (long / size.max(1)).max(wanted);
-        let factor = (wanted..=most).find(|&factor| memory(factor) <= limits.memory).unwrap_or(most);
-        limits.check_memory(memory(factor))?;
-        Ok(factor)
+        reduce::affordable_factor(self.crop.width.max(self.crop.height), size, limits, memory)
     }
 
     fn raster(&self, frame: &Frame, factor: u32) -> Raster {

@@ -45,7 +45,7 @@ fn whole(decoder: Decoder<'_>, still: &ImageInfo, size: u32, limits: &Limits) ->
     let (width, height) = fit(still.width, still.height, size.saturating_mul(MARGIN));
     limits.check_memory(working_memory(still) + raster::bytes(width, height, RGBA) as u64)?;
     let is_shrunk = still.width.max(still.height) / width.max(height) >= UNSMOOTHED;
-    let mut config = DecoderConfig::new().bypass_filtering(is_shrunk);
+    let mut config = unlimited().bypass_filtering(is_shrunk);
     let is_scaled = (width, height) != (still.width, still.height);
     if is_scaled {
         config = config.scale(width, height);
@@ -61,6 +61,11 @@ fn whole(decoder: Decoder<'_>, still: &ImageInfo, size: u32, limits: &Limits) ->
         samples = reduce::sharpened(layout, &samples, width, height);
     }
     Ok(Raster::interleaved(layout, width, height, samples))
+}
+
+/// Without limits of its own: those of here are checked by then.
+fn unlimited() -> DecoderConfig {
+    DecoderConfig::new().limits(webpx::Limits::none())
 }
 
 /// Colours multiplied by their alpha.
@@ -81,10 +86,10 @@ fn on_canvas(
     size: u32,
     limits: &Limits,
 ) -> Result<Raster, Refused> {
-    let factor = reduce::factor(width.max(height), size);
-    let frame_bytes = raster::bytes(still.width, still.height, RGBA) as u64;
-    limits.check_memory(working_memory(still) + frame_bytes + reduce::memory(width, height, RGBA, factor))?;
-    let (samples, _, _) = decoder.decode_rgba_raw().map_err(refused)?;
+    let frame_bytes = working_memory(still) + raster::bytes(still.width, still.height, RGBA) as u64;
+    let memory = |factor| frame_bytes + reduce::memory(width, height, RGBA, factor);
+    let factor = reduce::affordable_factor(width.max(height), size, limits, memory)?;
+    let (samples, _, _) = decoder.config(unlimited()).decode_rgba_raw().map_err(refused)?;
     let mut reduction = Reduction::new(Layout::Rgba, width, height, factor);
     let stride = raster::bytes(still.width, 1, RGBA);
     let empty = vec![0; raster::bytes(width, 1, RGBA)];
