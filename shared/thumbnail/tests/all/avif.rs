@@ -89,7 +89,7 @@ fn what_is_not_shown_says_what_it_is() {
     assert!(reason(&file("avif-tiles")).contains("put together of tiles"));
     assert!(reason(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").contains("HEIC"));
     assert!(reason(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic").contains("HEIC"));
-    let film = b"\0\0\0\x1Cftypavis\0\0\0\0avifavis\0\0\0\x08moov";
+    let film = b"\0\0\0\x18ftypavis\0\0\0\0avifavis\0\0\0\x08moov";
     assert!(reason(film).contains("film"), "{}", reason(film));
 }
 

@@ -100,6 +100,8 @@ def main(cjpeg, avifenc):
     for name, options in AVIF_KINDS:
         avif(avifenc, name, options, 1)
     avif(avifenc, "avif-sequence", "--yuv 420", 2)
+    # As large as may be, and next to nothing.
+    Image.new("RGB", (5600, 4000), (90, 120, 60)).save(HERE / "avif-flat.avif", quality=50, speed=9)
     pixels.unlink()
     scans.unlink()
 
