@@ -434,7 +434,46 @@ mod tests {
         }
     }
 
+    /// One entry of a list of tags: its text, and the version that it names strongly.
+    fn tags() -> impl Strategy<Value = (String, Option<u64>)> {
+        let ours =
+            (any::<u64>(), prop::option::of(0u32..30)).prop_map(|(version, attachments)| match attachments {
+                None => (format!("\"{version}\""), Some(version)),
+                Some(count) => (format!("\"{version}-{count}\""), Some(version)),
+            });
+        let none = "W/\"[0-9]{1,3}\"|\"[a-z+*]{0,5}\"|[0-9a-z+*\"-]{0,3}| |[0-9]{1,30}";
+        prop_oneof![
+            ours,
+            none.prop_filter("a star is no tag", |text| text.trim() != "*").prop_map(|text| (text, None))
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn a_list_of_tags_asks_for_the_versions_in_it_and_for_no_other(
+            list in prop::collection::vec((tags(), " {0,2}"), 1..2 * limits::ENTITY_TAGS),
+        ) {
+            let text: Vec<String> = list.iter().map(|((tag, _), space)| format!("{space}{tag}{space}")).collect();
+            let named: Vec<u64> = list.iter().filter_map(|((_, version), _)| *version).collect();
+            // A damaged tag may happen to be one of ours, as `"7"` is.
+            let is_named = |version: &u64| named.contains(version) || text.iter().any(|tag| tag.trim() == format!("\"{version}\""));
+            match expected(&text.join(",")) {
+                Ok(Expected::OneOf(versions)) => {
+                    prop_assert!(versions.len() <= limits::ENTITY_TAGS);
+                    prop_assert!(named.iter().all(|version| versions.contains(version)));
+                    prop_assert!(versions.iter().all(is_named), "{:?} of {:?}", versions, text);
+                }
+                Ok(Expected::Any) => prop_assert!(false, "{:?} is no star", text),
+                Err(invalid) => prop_assert!(invalid.field == "If-Match" && list.len() > limits::ENTITY_TAGS),
+            }
+            for ((tag, version), _) in &list {
+                if version.is_some() {
+                    prop_assert!(with_header("if-none-match", &text.join(","), |request| request.has_current(tag)));
+                }
+            }
+            prop_assert!(!with_header("if-none-match", &text.join(","), |request| request.has_current("\"none of these\"")));
+        }
+
         #[test]
         fn no_header_makes_a_reader_panic(value in "[ -~\u{e0}-\u{ff}]{0,60}|[\"0-9,W/ -]{0,40}") {
             let _ = expected(&value);

@@ -17,6 +17,13 @@ pub fn event(name: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// A text with a bit of it gone and another in its place: what is nearly good, for readers of hostile input.
+pub fn damaged(good: &str, at: usize, gone: usize, by: &str) -> String {
+    let at = at % good.chars().count().max(1);
+    let rest = good.chars().skip(at + gone);
+    good.chars().take(at).chain(by.chars()).chain(rest).collect()
+}
+
 /// A request as API Gateway delivers it.
 #[derive(Clone, Debug)]
 pub struct HttpEvent(Value);

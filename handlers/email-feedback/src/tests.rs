@@ -1,8 +1,10 @@
 use crate::email_feedback::EmailFeedback;
 use aws_lambda_events::sqs::SqsEvent;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::email::address_hash;
 use shared::fake::{Answer, FakeAws};
+use shared::sample::damaged;
 
 const SAMPLE: &str = include_str!("../../../events/email-feedback.json");
 
@@ -94,4 +96,62 @@ async fn what_is_no_notification_and_what_could_not_be_written_fails() {
     }
     let aws = FakeAws::with([("PutItem", Answer::error("InternalServerError"))]);
     assert_eq!(run(&aws, sample()).await, 1);
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_notification_suppresses_nobody_that_it_does_not_name(
+        of in 0usize..3, at in any::<usize>(), gone in 0usize..40, by in "[\\[\\]{}:,\"0-9a-zP\\\\]{0,4}", is_wrapped: bool,
+    ) {
+        let good = sample()["Records"][of]["body"].as_str().unwrap().to_owned();
+        let wrapped = |body: String| match is_wrapped {
+            true => json!({ "Type": "Notification", "Message": body }).to_string(),
+            false => body,
+        };
+        let body = damaged(&wrapped(good), at, gone, &by);
+        let aws = FakeAws::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let failed = runtime.block_on(run(&aws, with_body(&body)));
+        prop_assert!(failed == 0 || suppressed(&aws).is_empty());
+        if serde_json::from_str::<Value>(&body).is_err() {
+            prop_assert_eq!(failed, 1, "{}", body);
+        }
+        // Whoever is suppressed stands in the body, and the notification is of a kind that says so.
+        let named: Vec<String> = addresses(&body).iter().map(|address| format!("ADDRESS#{}", address_hash(address))).collect();
+        for (address, reason, _) in suppressed(&aws) {
+            prop_assert!(named.contains(&address), "{}", body);
+            prop_assert!(body.contains(if reason == "bounced" { "Permanent" } else { "Complaint" }), "{}", body);
+        }
+    }
+
+    #[test]
+    fn nonsense_fails_and_never_panics(body in "\\PC{0,60}|[\\[\\]{}:,\"a-z0-9]{0,60}") {
+        let aws = FakeAws::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        prop_assert_eq!(runtime.block_on(run(&aws, with_body(&body))), 1);
+        prop_assert!(suppressed(&aws).is_empty());
+    }
+}
+
+/// Every text in a body that could be an address, also in a body within.
+fn addresses(body: &str) -> Vec<String> {
+    fn collect(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::String(text) => {
+                found.push(text.clone());
+                if let Ok(inner) = serde_json::from_str(text) {
+                    collect(&inner, found);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
+            Value::Object(fields) => fields.values().for_each(|value| collect(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    collect(&serde_json::from_str(body).unwrap_or_default(), &mut found);
+    found
+        .iter()
+        .flat_map(|text| [text.trim().to_owned(), text.trim_matches(['<', '>', ' ']).to_owned()])
+        .collect()
 }

@@ -229,3 +229,26 @@ fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Er
 fn some_moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     moment(deserializer).map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_damaged_record_is_refused_for_good_and_nothing_of_it_is_told(
+            of in 0usize..3, at in any::<usize>(), gone in 0usize..40, by in "[\\[\\]{}:,\"0-9a-zSNL\\\\]{0,4}", noise in "\\PC{0,60}",
+        ) {
+            let good = shared::sample::event("note-events")["Records"][of].to_string();
+            prop_assert!(Record::parse(&good).is_ok());
+            for json in [shared::sample::damaged(&good, at, gone, &by), noise] {
+                let _ = sequence_number(&json);
+                if let Err(failure) = Record::parse(&json) {
+                    prop_assert!(!failure.is_passing(), "{}", json);
+                    prop_assert!(!failure.reason().contains("Harbour") && !failure.reason().contains('@'), "{}", failure.reason());
+                }
+            }
+        }
+    }
+}

@@ -1,8 +1,10 @@
 use crate::retry::Retry;
 use aws_lambda_events::sqs::SqsEvent;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::dead_letter::SILENT_END;
 use shared::fake::{Answer, FakeAws};
+use shared::sample::damaged;
 
 const SAMPLE: &str = include_str!("../../../events/retry.json");
 const PARKING: &str = "https://sqs.eu-west-1.amazonaws.com/12/parking";
@@ -236,4 +238,34 @@ async fn an_unknown_shape_is_parked() {
 async fn what_could_not_be_sent_stays_in_its_queue() {
     let aws = FakeAws::with([("SendMessageBatch", Answer::error("ServiceUnavailable"))]);
     assert_eq!(run(&aws, &sample()).await, 1);
+}
+
+proptest! {
+    /// Whatever comes is replayed or parked as it came, once; nothing is swallowed.
+    #[test]
+    fn no_body_and_no_note_on_it_loses_a_message(
+        at in any::<usize>(), gone in 0usize..60, by in "[\\[\\]{}:,\"0-9a-z\\\\]{0,4}", noise in "\\PC{0,40}",
+        is_noise: bool, notes in prop::option::of(("\\PC{0,20}|permanent|passing", "\\PC{0,20}", "[0-9-]{0,12}|\\PC{0,5}")),
+    ) {
+        let mut event = match &notes {
+            Some((failure, error, replays)) => noted(failure, error, replays),
+            None => stream_failure(),
+        };
+        let good = event["Records"][0]["body"].as_str().unwrap().to_owned();
+        let body = if is_noise { noise } else { damaged(&good, at, gone, &by) };
+        event["Records"][0]["body"] = json!(body);
+        let aws = stream(vec![records(&["100", "101", "102", "999"])]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let failed = runtime.block_on(run(&aws, &event));
+        let sent: Vec<Value> = aws.sent("SendMessageBatch").iter().flat_map(|batch| batch["Entries"].as_array().unwrap().clone()).collect();
+        prop_assert!(failed + sent.len() > 0, "{}", body);
+        let is_replayed_stream = !aws.sent("GetShardIterator").is_empty();
+        if !is_replayed_stream {
+            prop_assert_eq!((failed, sent.len()), (0, 1), "{}", body);
+            prop_assert_eq!(&sent[0]["MessageBody"], &json!(body));
+            let replays: u32 = attribute(&sent[0], "replays").parse().unwrap();
+            let noted = notes.as_ref().and_then(|(_, _, replays)| replays.parse().ok()).unwrap_or(0u32);
+            prop_assert!(replays == noted || (replays == noted + 1 && noted < shared::limits::REPLAYS));
+        }
+    }
 }

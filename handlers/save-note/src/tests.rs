@@ -1,4 +1,5 @@
 use crate::save_note::SaveNote;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::fake::{Answer, FakeAws};
 use shared::sample::{Answered, HttpEvent, item};
@@ -335,4 +336,41 @@ async fn a_version_is_not_restored_where_its_note_cannot_change() {
     let aws = FakeAws::with([earlier(), refused(Some(&note(3, None)))]);
     assert_eq!(answer(&aws, restore_version("1").header("if-match", "\"2\"")).await.status, 412);
     assert_eq!(answer(&FakeAws::with([earlier(), refused(None)]), restore_version("1")).await.status, 404);
+}
+
+/// The key that a creation is remembered under, if it was.
+fn remembered(aws: &FakeAws) -> Option<Value> {
+    let items = aws.sent("TransactWriteItems").first()?["TransactItems"].as_array()?.clone();
+    let item = items
+        .iter()
+        .map(|item| &item["Put"]["Item"])
+        .find(|item| item["pk"]["S"] == "IDEMPOTENCY#auth0|ada")?;
+    Some(item["sk"].clone())
+}
+
+proptest! {
+    #[test]
+    fn a_key_is_printable_and_not_endless_and_others_are_refused_by_name(
+        key in "\\PC{0,12}|[ -~]{1,40}|[ -~]{253,258}|[\u{80}-\u{ff}]{0,4}|[ \t]{0,3}",
+        other in "[ -~]{1,40}",
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let created = |key: &str| {
+            let aws = FakeAws::default();
+            let answered = runtime.block_on(answer(&aws, create().header("idempotency-key", key)));
+            (answered, aws)
+        };
+        let (answered, aws) = created(&key);
+        let is_good = (1..=255).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if is_good {
+            prop_assert_eq!(answered.status, 201, "{}", answered.body);
+            let (_, again) = created(&key);
+            prop_assert!(remembered(&aws).is_some());
+            prop_assert_eq!(remembered(&again), remembered(&aws));
+            prop_assert_eq!(remembered(&created(&other).1) == remembered(&aws), other == key);
+        } else {
+            prop_assert_eq!((answered.status, answered.wrong_fields()), (422, vec!["Idempotency-Key".to_owned()]));
+            prop_assert!(aws.calls().is_empty());
+        }
+    }
 }

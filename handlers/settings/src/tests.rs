@@ -1,11 +1,12 @@
 use crate::settings::SettingsHandler;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use proptest::prelude::*;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use shared::email::{address_hash, unsubscribe_token};
 use shared::fake::{Answer, FakeAws};
-use shared::sample::{Answered, HttpEvent, item};
+use shared::sample::{Answered, HttpEvent, damaged, item};
 use shared::signing::SigningKeys;
 
 const ADDRESS: &str = "ada@example.com";
@@ -152,6 +153,42 @@ async fn a_forged_link_changes_nothing_and_is_not_repeated() {
             assert_eq!(answered.status, 400);
             assert!(!answered.body.contains("script"));
             assert!(aws.calls().is_empty());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn only_a_whole_link_of_ours_does_anything_and_whatever_comes_with_it_is_not_looked_at(
+        address in "[a-z]{1,8}@[a-z]{1,8}\\.de", at in any::<usize>(), gone in 0usize..3, by in "[A-Za-z0-9_%=-]{0,2}",
+        noise in "[!-~]{0,60}", body in "\\PC{0,40}|List-Unsubscribe=One-Click|[{}\"\\[\\]a-z=&%0-9]{0,40}",
+        content_type in "application/x-www-form-urlencoded|multipart/form-data; boundary=x|[a-z/; =]{0,20}",
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let asked = |method: &str, token: &str| {
+            let aws = FakeAws::default();
+            let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("token", token).finish();
+            let event = HttpEvent::of("settings").route(&format!("{method} /unsubscribe"), &[]).query(&query);
+            let event = event.header("content-type", &content_type).body(&body);
+            (runtime.block_on(answer(&aws, event)), aws)
+        };
+        let token = unsubscribe_token(&keys(), &address);
+        let (answered, aws) = asked("GET", &token);
+        prop_assert_eq!((answered.status, aws.calls().len()), (200, 0));
+        let (answered, aws) = asked("POST", &token);
+        prop_assert_eq!((answered.status, aws.operations()), (200, vec!["PutItem".to_owned()]));
+        let key = aws.sent("PutItem")[0]["Item"]["pk"]["S"].clone();
+        prop_assert_eq!(key, format!("ADDRESS#{}", address_hash(&address)));
+        for wrong in [damaged(&token, at, gone, &by), noise] {
+            if wrong == token {
+                continue;
+            }
+            let answers = ["GET", "POST"].map(|method| asked(method, &wrong));
+            for (answered, aws) in answers {
+                prop_assert_eq!((answered.status, aws.calls().len()), (400, 0), "{}", wrong);
+                prop_assert!(!answered.body.contains(&address));
+                prop_assert_eq!(answered.body.matches("<").count(), asked("GET", "").0.body.matches("<").count());
+            }
         }
     }
 }

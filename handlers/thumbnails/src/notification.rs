@@ -151,6 +151,21 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_damaged_notification_is_refused_for_good_or_names_an_object(
+            at in any::<usize>(), gone in 0usize..40, by in "[\\[\\]{}:,\"%+0-9a-z\\\\]{0,4}", noise in "\\PC{0,60}",
+        ) {
+            let good = shared::sample::event("thumbnails")["Records"][0]["body"].as_str().unwrap().to_owned();
+            prop_assert_eq!(uploads(&good).unwrap().len(), 1);
+            for body in [shared::sample::damaged(&good, at, gone, &by), noise] {
+                match uploads(&body) {
+                    Ok(uploads) => prop_assert!(uploads.len() <= 1, "{}", body),
+                    Err(failure) => prop_assert!(!failure.is_passing(), "{}", body),
+                }
+                prop_assert!(uploads(&body).is_err() || serde_json::from_str::<serde_json::Value>(&body).is_ok());
+            }
+        }
+
+        #[test]
         fn every_key_comes_back_as_it_was(key in "\\PC{0,30}|[+%/ \"0-9A-F]{0,20}") {
             let encoded: String = key.bytes().map(|byte| match byte {
                 b' ' => "+".to_owned(),
