@@ -15,7 +15,7 @@ use operations::{Operation, Operations};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// `cargo run --release -p bench --bin bench-costs`
+/// `cargo run --profile optimised -p bench --bin bench-costs`
 #[derive(Parser)]
 struct Arguments {
     /// A 12-megapixel photograph to upload.
@@ -35,8 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let photograph = std::fs::read(&arguments.photograph)
         .map_err(|error| format!("{}: {error}; run tests/photographs.sh", arguments.photograph.display()))?;
     let stack = Stack::of(&std::fs::read_to_string(workspace().join("template.yaml"))?);
-    let handlers = if arguments.dev { vec![] } else { vec!["--release-handlers".into()] };
-    let options = Options { arguments: handlers, release: !arguments.dev, ..Options::default() };
+    let options = Options { optimised: !arguments.dev, ..Options::default() };
     let operations = operations::measure(&Host::start_with(options).await, &photograph).await;
     let text = format!("{}\n{}", table(&operations), bill::table(&operations, &stack));
     println!("{text}");

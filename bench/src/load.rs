@@ -1,4 +1,4 @@
-//! Loads a release-built host on loopback and prints what it does: notes a second, latencies, CPU and memory.
+//! Loads an optimised host on loopback and prints what it does: notes a second, latencies, CPU and memory.
 #![forbid(unsafe_code)]
 
 mod client;
@@ -13,7 +13,7 @@ use phases::{Phase, Plan};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// `cargo run --release -p bench --bin bench-load`
+/// `cargo run --profile optimised -p bench --bin bench-load`
 #[derive(Parser)]
 struct Arguments {
     /// Clients of the open loop; each creates a note a second.
@@ -52,12 +52,7 @@ async fn main() -> Result<(), client::Error> {
     for phase in phases {
         eprintln!("{}", phase.title(&plan));
         // A host of its own for each phase: none pays for another's data.
-        let host = Host::start_with(Options {
-            arguments: vec!["--release-handlers".into()],
-            release: true,
-            ..Options::default()
-        })
-        .await;
+        let host = Host::start_with(Options { optimised: true, ..Options::default() }).await;
         phase.warm_up(&host).await?;
         let before = Processes::of(host.pid());
         let mut outcome = phase.run(&host, &plan).await?;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use strangers::{Api, Caller};
 
-/// `cargo run --release -p bench --bin bench-owners`
+/// `cargo run --profile optimised -p bench --bin bench-owners`
 #[derive(Parser)]
 struct Arguments {
     /// Owners in the larger tables.

@@ -39,7 +39,7 @@ pub enum BuildError {
 /// With the compiler's own diagnostics when something does not compile; otherwise naming the function.
 pub async fn build(
     functions: &[Function],
-    release: bool,
+    profile: &str,
     artifacts: &Path,
 ) -> Result<BTreeMap<String, PathBuf>, BuildError> {
     let mut executables = BTreeMap::new();
@@ -60,7 +60,7 @@ pub async fn build(
     }
     for (workspace, wanted) in workspaces {
         let binaries: BTreeSet<&str> = wanted.iter().map(|(_, binary)| *binary).collect();
-        let built = cargo_build(workspace, &binaries, release).await?;
+        let built = cargo_build(workspace, &binaries, profile).await?;
         for (function, binary) in wanted {
             let path = built.get(binary).cloned().ok_or_else(|| BuildError::NoBinary {
                 function: function.to_owned(),
@@ -132,13 +132,12 @@ fn emptied(directory: &Path) -> std::io::Result<PathBuf> {
 async fn cargo_build(
     workspace: &Path,
     binaries: &BTreeSet<&str>,
-    release: bool,
+    profile: &str,
 ) -> Result<BTreeMap<String, PathBuf>, BuildError> {
     let progress = Progress::start(workspace, binaries).await;
     let mut command = cargo(workspace);
     // --workspace, so that features resolve as for `cargo run` and `cargo test`, and no dependency is compiled twice.
-    command.args(["build", "--workspace"]).arg(progress.message_format());
-    command.args(release.then_some("--release"));
+    command.args(["build", "--workspace", "--profile", profile]).arg(progress.message_format());
     for binary in binaries {
         command.args(["--bin", binary]);
     }
@@ -421,19 +420,26 @@ mod tests {
     #[tokio::test]
     async fn a_workspace_is_built() {
         let (_directory, one) = workspace("fn main() {}");
-        let built = build(&[one], false, Path::new("")).await.unwrap();
+        let built = build(&[one], "dev", Path::new("")).await.unwrap();
         assert!(built["One"].is_file());
+    }
+
+    #[tokio::test]
+    async fn a_profile_that_the_workspace_lacks_is_told() {
+        let (_directory, one) = workspace("fn main() {}");
+        let message = build(&[one], "quick", Path::new("")).await.unwrap_err().to_string();
+        assert!(message.contains("quick"), "{message}");
     }
 
     #[tokio::test]
     async fn what_does_not_compile_is_told_in_the_compilers_words() {
         let (_directory, one) = workspace("fn main() { nothing_here() }");
-        let message = build(&[one], false, Path::new("")).await.unwrap_err().to_string();
+        let message = build(&[one], "dev", Path::new("")).await.unwrap_err().to_string();
         assert!(message.contains("cannot find function `nothing_here`"), "{message}");
         let (_directory, mut one) = workspace("fn main() {}");
         let Build::Cargo { binary, .. } = &mut one.build else { unreachable!() };
         "two".clone_into(binary);
-        let message = build(&[one], false, Path::new("")).await.unwrap_err().to_string();
+        let message = build(&[one], "dev", Path::new("")).await.unwrap_err().to_string();
         assert!(message.contains("two"), "{message}");
     }
 
@@ -443,14 +449,14 @@ mod tests {
         let bootstrap = directory.path().join("bootstrap");
         let function = function("F", Build::Prebuilt { bootstrap: bootstrap.clone() });
         let functions = [function];
-        assert!(matches!(build(&functions, false, Path::new("")).await, Err(BuildError::NoBootstrap { .. })));
+        assert!(matches!(build(&functions, "dev", Path::new("")).await, Err(BuildError::NoBootstrap { .. })));
         std::fs::write(&bootstrap, "").unwrap();
         assert!(matches!(
-            build(&functions, false, Path::new("")).await,
+            build(&functions, "dev", Path::new("")).await,
             Err(BuildError::NotExecutable { .. })
         ));
         std::fs::set_permissions(&bootstrap, std::fs::Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(build(&functions, false, Path::new("")).await.unwrap()["F"], bootstrap);
+        assert_eq!(build(&functions, "dev", Path::new("")).await.unwrap()["F"], bootstrap);
     }
 
     #[tokio::test]
@@ -463,7 +469,7 @@ mod tests {
         let artifacts = directory.path().join("artifacts");
         let made = async |name: &str| {
             let make = Build::Make { directory: directory.path().to_owned() };
-            build(&[function(name, make)], false, &artifacts).await
+            build(&[function(name, make)], "dev", &artifacts).await
         };
         let path = made("Made").await.unwrap()["Made"].clone();
         assert_eq!(

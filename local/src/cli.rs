@@ -129,9 +129,9 @@ pub struct HostOptions {
     #[arg(long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
 
-    /// Build and run the handlers optimised, as they are deployed
-    #[arg(long)]
-    pub release_handlers: bool,
+    /// The Cargo profile that the handlers are built with
+    #[arg(long, value_name = "NAME", default_value = "dev")]
+    pub handler_profile: String,
 
     /// Value of a template parameter, over its default; may be given many times
     #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = parameter)]
@@ -208,14 +208,14 @@ mod tests {
             "--parameter",
             "A=b=c",
             "--parameter=D=",
-            "--release-handlers",
+            "--handler-profile=release",
             "--seed=7",
         ])
         .unwrap();
         assert_eq!(arguments.endpoint.as_deref(), Some("http://localhost:4566"));
         let parameters = arguments.parameters();
         assert_eq!((parameters["A"].as_str(), parameters["D"].as_str()), ("b=c", ""));
-        assert!(arguments.release_handlers);
+        assert_eq!(arguments.handler_profile, "release");
         assert_eq!(arguments.seed, 7);
     }
 

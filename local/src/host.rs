@@ -86,7 +86,7 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
     let mut app = load(&cli, &state, &services.url, &issuer, &api_url)?;
     welcome_the_page(&mut app, address.port());
     let executables =
-        build::build(&app.functions, cli.release_handlers, &data.path.join("artifacts")).await?;
+        build::build(&app.functions, &cli.handler_profile, &data.path.join("artifacts")).await?;
     let provisioned = provision::provision(&app, &clients).await?;
     greeting::warn_of_lacking(&provisioned.lacking);
     provisioned.substitute(&mut app);

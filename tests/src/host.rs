@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// How long a host may take to be ready. The handlers are built before the first is started.
 const START: Duration = Duration::from_secs(120);
+/// The Cargo profile of measurements.
+const OPTIMISED: &str = "optimised";
 
 /// How to start a host.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +21,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Further environment variables.
     pub environment: Vec<(String, String)>,
-    /// An optimised host, for measurements.
-    pub release: bool,
+    /// Host and handlers of the profile `optimised`, for measurements.
+    pub optimised: bool,
 }
 
 /// A running host. Dropping it ends it.
@@ -42,13 +44,14 @@ impl Host {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let ready_file = directory.path().join("ready.json");
         let log = std::fs::File::create(directory.path().join("host.log")).expect("a log file");
-        let mut command = Command::new(executable(options.release));
+        let mut command = Command::new(executable(options.optimised));
         command.current_dir(workspace()).args(["--port", "0", "--ready-file"]).arg(&ready_file);
         match &options.data {
             Some(data) => command.arg("--data").arg(data),
             None => command.arg("--ephemeral"),
         };
         command
+            .args(options.optimised.then_some(["--handler-profile", OPTIMISED]).into_iter().flatten())
             .args(&options.arguments)
             .envs(options.environment.clone())
             .stdin(Stdio::null())
@@ -143,7 +146,7 @@ pub fn workspace() -> PathBuf {
 }
 
 /// Builds host and handlers once, as `cargo run` would, and returns the host's executable.
-fn executable(release: bool) -> &'static Path {
+fn executable(optimised: bool) -> &'static Path {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
     EXECUTABLE.get_or_init(|| {
         // All binaries in one go: the hosts' own builds then find nothing to do.
@@ -153,7 +156,7 @@ fn executable(release: bool) -> &'static Path {
         }
         let output = cargo
             .args(["build", "--workspace", "--bins", "--message-format=json"])
-            .args(release.then_some("--release"))
+            .args(["--profile", if optimised { OPTIMISED } else { "dev" }])
             .current_dir(workspace())
             .stderr(Stdio::inherit())
             .output()

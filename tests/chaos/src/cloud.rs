@@ -44,13 +44,13 @@ pub(crate) struct Running {
 impl Cloud {
     pub(crate) async fn start(plan: &Plan) -> Result<Self, Error> {
         let (data, temporary) = directory(plan.data.as_deref())?;
-        let mut arguments = vec!["--seed".to_owned(), plan.seed.to_string()];
-        // As this is built itself, so that there is one build.
-        let release = !cfg!(debug_assertions);
-        if release {
-            arguments.push("--release-handlers".to_owned());
-        }
-        let options = Options { data: Some(data.clone()), arguments, release, ..Options::default() };
+        let options = Options {
+            data: Some(data.clone()),
+            arguments: vec!["--seed".to_owned(), plan.seed.to_string()],
+            // As this is built itself, so that there is one build.
+            optimised: !cfg!(debug_assertions),
+            ..Options::default()
+        };
         let cloud = Self {
             data,
             _temporary: temporary,
