@@ -2,7 +2,7 @@
 
 use crate::state::{State, StateError};
 use aws_credential_types::Credentials;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::sync::Arc;

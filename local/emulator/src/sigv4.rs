@@ -2,7 +2,7 @@
 
 use crate::{Credentials, lock};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
@@ -162,8 +162,7 @@ fn derive_key(secret: &str, date: &str, region: &str, service: &str) -> [u8; 32]
 
 fn mac(key: &[u8], text: &[u8]) -> Hmac<Sha256> {
     // HMAC takes a key of any length; the fallback is never made.
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| <Hmac<Sha256> as Mac>::new(&[0; 64].into()));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&[0; 64].into()));
     mac.update(text);
     mac
 }
