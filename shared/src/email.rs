@@ -1,6 +1,7 @@
 //! E-mail jobs: what goes through the e-mail queue.
 
 use crate::activity::Kind;
+use crate::hex;
 use crate::json;
 use crate::note::Id;
 use crate::owner::Owner;
@@ -46,7 +47,7 @@ pub struct NoteChanged {
 /// An address as keys and logs have it: 32 hexadecimal digits of its SHA-256, letter case ignored.
 pub fn address_hash(address: &str) -> String {
     let digest = Sha256::digest(address.to_lowercase().as_bytes());
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest[..16])
 }
 
 /// What an unsubscribe token is signed for.
@@ -104,7 +105,7 @@ impl EmailJob {
     pub fn daily_report(owner: &Owner, to: &str, report: Report) -> Self {
         // Not the owner itself: keys are logged. Not the short hash: two owners must never share an e-mail's key.
         let digest = Sha256::digest(owner.as_str().as_bytes());
-        let owner: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let owner = hex::encode(&digest[..16]);
         Self {
             key: format!("daily/{}/{owner}", report.date),
             to: to.to_owned(),

@@ -24,6 +24,7 @@ pub mod email;
 pub mod failure;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+pub mod hex;
 pub mod http;
 pub mod json;
 pub mod limits;

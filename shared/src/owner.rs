@@ -1,5 +1,6 @@
 //! Whose a thing is.
 
+use crate::hex;
 use crate::limits;
 use crate::validate::Invalid;
 use base64::Engine;
@@ -29,7 +30,7 @@ impl Owner {
     /// What logs show in place of the owner: 12 hexadecimal digits of its SHA-256.
     pub fn hash(&self) -> String {
         let digest = Sha256::digest(self.0.as_bytes());
-        digest[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&digest[..6])
     }
 
     /// The owner as part of an object key: no slash, nothing to escape.

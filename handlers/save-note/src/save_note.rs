@@ -1,5 +1,6 @@
 use sha2::{Digest, Sha256};
 use shared::dynamodb::{Changed, Created, Edit, Replay, Store};
+use shared::hex;
 use shared::http::{Caller, Request, Response};
 use shared::limits;
 use shared::note::{Content, Expected, Id, Note, Patch};
@@ -109,8 +110,7 @@ fn replay(request: &Request, content: &Content) -> Result<Option<Replay>, Proble
         let message = format!("must have 1 to {maximum} printable ASCII characters");
         return Err(Problem::invalid("Idempotency-Key", &message));
     }
-    let digest =
-        |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let digest = |bytes: &[u8]| hex::encode(&Sha256::digest(bytes));
     let body = serde_json::to_vec(content).map_err(|error| Problem::Internal(error.to_string()))?;
     Ok(Some(Replay { key: digest(key.as_bytes()), body_digest: digest(&body) }))
 }

@@ -6,6 +6,7 @@ use lettre::message::{Mailbox, MessageBuilder, MultiPart};
 use lettre::{Address, Message};
 use sha2::{Digest, Sha256};
 use shared::failure::Failure;
+use shared::hex;
 use shared::timestamp::Timestamp;
 use std::time::{Duration, SystemTime};
 
@@ -26,8 +27,7 @@ impl Envelope<'_> {
     /// Permanent when an address is none.
     pub(crate) fn message(&self, content: Content) -> Result<Vec<u8>, Failure> {
         let from = address(self.from)?;
-        let digest: String =
-            Sha256::digest(self.key)[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex::encode(&Sha256::digest(self.key)[..16]);
         let message_id = format!("<{digest}@{}>", from.domain());
         let builder = Message::builder()
             .from(Mailbox::new(Some("Notes".to_owned()), from))
