@@ -1,6 +1,7 @@
 //! The SDK's clients, as every edge gets them: each counts what it asks for, see [`crate::usage`].
 
 use crate::usage::Meter;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 
@@ -22,6 +23,7 @@ pub(crate) fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
 /// `has_bucket_hosts`: whether a bucket's name may be part of the host's, as on AWS.
 pub(crate) fn s3(config: &SdkConfig, has_bucket_hosts: bool) -> aws_sdk_s3::Client {
     let config = aws_sdk_s3::config::Builder::from(config).interceptor(Meter);
+    let config = config.stalled_stream_protection(StalledStreamProtectionConfig::enabled().build());
     aws_sdk_s3::Client::from_conf(config.force_path_style(!has_bucket_hosts).build())
 }
 

@@ -44,5 +44,6 @@ pub mod signing;
 pub mod sqs;
 pub mod streams;
 pub mod timestamp;
+mod trust;
 pub mod usage;
 pub mod validate;

@@ -8,11 +8,11 @@ use crate::ses::Mailer;
 use crate::signing::SigningKeys;
 use crate::sqs::Queues;
 use crate::streams::Streams;
+use crate::trust;
 use crate::usage::{log_invocation, measured};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_sdk_dynamodb::config::{BehaviorVersion, IdentityCache, StalledStreamProtectionConfig};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -21,25 +21,36 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::env;
 use std::time::{Duration, Instant};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
 
 pub use lambda_runtime::{Error, LambdaEvent};
 
 /// Starts logging: JSON, one line an event, to standard output, at the level Lambda asks for.
 pub fn start_logging() {
-    let level = env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
+    let level = log_level(env::var("AWS_LAMBDA_LOG_LEVEL").as_deref().unwrap_or_default());
     // The SDK's and the runtime's own lines would say what the outcome line already says.
-    let filter = format!("{level},aws=warn,lambda_runtime=warn,hyper=warn");
-    let subscriber = tracing_subscriber::fmt()
+    let quiet = ["aws", "lambda_runtime", "hyper"].map(|target| (target, level.min(LevelFilter::WARN)));
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
         .with_target(false)
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .finish();
+        .with_filter(Targets::new().with_default(level).with_targets(quiet));
     // Fails only where one is set already, and then that one is as good.
-    if tracing::subscriber::set_global_default(subscriber).is_err() {
+    if tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines)).is_err() {
         tracing::debug!("logging was started before");
+    }
+}
+
+/// A level of Lambda's as `tracing` has it.
+fn log_level(name: &str) -> LevelFilter {
+    match name {
+        "FATAL" => LevelFilter::ERROR,
+        "" => LevelFilter::INFO,
+        name => name.parse().unwrap_or(LevelFilter::INFO),
     }
 }
 
@@ -74,10 +85,10 @@ impl Aws {
         );
         let endpoint = env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
         let mut config = SdkConfig::builder()
-            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
+            .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(variable("AWS_REGION")?))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(http_client()?)
+            .http_client(trust::http_client(endpoint.as_deref())?)
             .retry_config(
                 RetryConfig::standard()
                     .with_max_attempts(3)
@@ -90,6 +101,10 @@ impl Aws {
                     .operation_attempt_timeout(Duration::from_secs(20))
                     .build(),
             )
+            // They are as they are until the environment ends, so that there is nothing to look up.
+            .identity_cache(IdentityCache::no_cache())
+            // Answers are small, and an attempt has its time. Only S3's bodies come in streams.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .sleep_impl(aws_smithy_async_sleep());
         if let Some(url) = &endpoint {
             config = config.endpoint_url(url);
@@ -122,19 +137,6 @@ impl Aws {
     pub fn streams(&self) -> Streams {
         Streams::new(clients::streams(&self.config))
     }
-}
-
-/// Speaks HTTP and HTTPS. `AWS_CA_BUNDLE` names the certificates to trust in place of the system's, as with all of AWS's
-/// tools: an endpoint that is not AWS may have its own.
-fn http_client() -> Result<SharedHttpClient, Error> {
-    let builder =
-        aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
-    let Some(path) = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
-        return Ok(builder.build_https());
-    };
-    let pem = std::fs::read(&path).map_err(|error| format!("AWS_CA_BUNDLE cannot be read: {error}"))?;
-    let store = tls::TrustStore::empty().with_pem_certificate(pem);
-    Ok(builder.tls_context(tls::TlsContext::builder().with_trust_store(store).build()?).build_https())
 }
 
 fn aws_smithy_async_sleep() -> aws_smithy_async::rt::sleep::SharedAsyncSleep {
@@ -209,4 +211,25 @@ where
         work(LambdaEvent { payload, context })
     };
     lambda_runtime::run(lambda_runtime::service_fn(strict)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_of_lambdas_is_known() {
+        let levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "", "LOUD"].map(log_level);
+        let expected = [
+            LevelFilter::TRACE,
+            LevelFilter::DEBUG,
+            LevelFilter::INFO,
+            LevelFilter::WARN,
+            LevelFilter::ERROR,
+            LevelFilter::ERROR,
+            LevelFilter::INFO,
+            LevelFilter::INFO,
+        ];
+        assert_eq!(levels, expected);
+    }
 }
