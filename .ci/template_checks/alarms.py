@@ -14,13 +14,19 @@ SUBJECTS = {
     "AWS/ApiGateway": ("ApiId", "AWS::ApiGatewayV2::Api"),
     # The account's own.
     "AWS/SES": (None, None),
+    # What the functions count themselves, by stack.
+    "Notes": ("Stack", "AWS::StackName"),
 }
+COUNTED = os.path.join(os.path.dirname(__file__), "..", "..", "shared", "src", "metrics.rs")
+with open(COUNTED, encoding="utf-8") as file:
+    OURS = set(re.findall(r'Self::\w+ => "(\w+)"', file.read()))
 METRICS = {
     "AWS/Lambda": {"Errors", "Throttles", "Duration", "Invocations", "IteratorAge", "DestinationDeliveryFailures", "AsyncEventsDropped"},
     "AWS/SQS": {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"},
     "AWS/DynamoDB": {"ReadThrottleEvents", "WriteThrottleEvents"},
     "AWS/ApiGateway": {"4xx", "5xx", "Latency", "IntegrationLatency", "Count"},
     "AWS/SES": {"Reputation.BounceRate", "Reputation.ComplaintRate"},
+    "Notes": OURS,
 }
 
 OPERATIONS = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "OPERATIONS.md")
@@ -38,6 +44,11 @@ def metrics(alarm):
             yield metric["Namespace"], metric["MetricName"], metric.get("Dimensions", []), item["Id"]
     if "MetricName" in alarm:
         yield alarm["Namespace"], alarm["MetricName"], alarm.get("Dimensions", []), None
+
+
+def kind_of(template, subject):
+    """What the subject of a metric is: a resource's type, or the stack itself."""
+    return subject if subject == "AWS::StackName" else template.kind(subject)
 
 
 def watched(template, namespace, metric):
@@ -61,7 +72,7 @@ def alarm_subject(template):
                 yield f"{name}: {namespace} has no metric {metric}"
             elif [d["Name"] for d in dimensions] != ([key] if key else []):
                 yield f"{name}: metrics of {namespace} are by {key}"
-            elif key and template.kind(named(dimensions[0]["Value"])) != kind:
+            elif key and kind_of(template, named(dimensions[0]["Value"])) != kind:
                 yield f"{name}: {dimensions[0]['Value']} is no {kind} of this template"
 
 
@@ -175,13 +186,16 @@ def dashboard(template):
         except ValueError as error:
             yield f"{name} is not JSON: {error}"
             continue
-        shown = set()
+        shown, counted = set(), set()
         for widget in widgets:
             for metric in spelt_out(widget["properties"]["metrics"]):
                 problem, subject = subject_of(template, metric)
                 shown.add(subject)
+                counted.update(metric[1:2] if metric[:1] == ["Notes"] else [])
                 if problem:
                     yield f"{name}: {problem}"
+        for metric in sorted(counted ^ OURS):
+            yield f"{name} does not show {metric}" if metric in OURS else f"{name}: nothing counts {metric}"
         for _, kind in SUBJECTS.values():
             for missing in sorted(set(template.of_type(kind)) - shown):
                 yield f"{name} does not show {missing}"
@@ -204,7 +218,7 @@ def subject_of(template, metric):
     if key is None:
         return None, None
     subject = named({"Fn::Sub": metric[3]}) if len(metric) > 3 else None
-    wrong = len(metric) != 4 or metric[2] != key or template.kind(subject) != kind
+    wrong = len(metric) != 4 or metric[2] != key or kind_of(template, subject) != kind
     return (f"{metric} names no {kind or 'thing of this template'}" if wrong else None), subject
 
 

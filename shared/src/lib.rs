@@ -28,6 +28,7 @@ pub mod hex;
 pub mod http;
 pub mod json;
 pub mod limits;
+pub mod metrics;
 pub mod note;
 pub mod owner;
 pub mod problem;

@@ -3,6 +3,7 @@
 use crate::clients;
 use crate::dynamodb::Store;
 use crate::json::Object;
+use crate::metrics;
 use crate::s3::Objects;
 use crate::ses::Mailer;
 use crate::signing::SigningKeys;
@@ -184,8 +185,8 @@ where
     serve(move |event: LambdaEvent<E>| async move {
         let started = Instant::now();
         let context = event.context.clone();
-        let (result, usage) = measured(work(event)).await;
         let (request_id, function) = (context.request_id.as_str(), context.env_config.function_name.as_str());
+        let (result, usage) = measured(metrics::told(function, request_id, work(event))).await;
         let duration_ms = started.elapsed().as_secs_f64() * 1e3;
         match &result {
             Ok(_) => log_invocation!(info, usage, request_id, function, duration_ms, "invocation"),

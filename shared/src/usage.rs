@@ -290,7 +290,7 @@ mod tests {
                 .put_reports(&[(anna(), crate::report::Report::empty(chrono::NaiveDate::MIN))])
                 .await
                 .unwrap();
-            queues.send_all("https://queue", &[1]).await.unwrap();
+            queues.send("https://queue", vec![crate::sqs::Outgoing::default()]).await.unwrap();
         })
         .await;
         let seen = Usage {

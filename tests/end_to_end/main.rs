@@ -16,3 +16,4 @@ mod schedules;
 mod search;
 mod sockets;
 mod tables;
+mod tracing;

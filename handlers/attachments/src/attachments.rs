@@ -51,7 +51,7 @@ impl Attachments {
         // Signed before it is stored: what cannot be uploaded must not count on the note.
         let key = key(owner, &attachment);
         let presigned = self.objects.presign_upload(&key, &attachment).await?;
-        if self.store.create_attachment(owner, &attachment).await? != AttachmentChange::Done {
+        if self.store.create_attachment(owner, &attachment, &request.id).await? != AttachmentChange::Done {
             return Err(self.refusal(owner, note_id).await?);
         }
         let location = format!("/notes/{note_id}/attachments/{}", attachment.id);

@@ -9,7 +9,7 @@ use shared::owner::Owner;
 use shared::report::Report;
 use shared::runtime::Deadline;
 use shared::schedule::ScheduledRun;
-use shared::sqs::Queues;
+use shared::sqs::{Outgoing, Queues};
 use std::time::Duration;
 
 /// Activity entries, and subscribers, between two looks at the deadline.
@@ -106,18 +106,19 @@ impl DailyReport {
         for Due { owner, email, .. } in &page {
             if let Some(address) = email {
                 let report = self.store.report(owner, date).await?.unwrap_or_else(|| Report::empty(date));
-                jobs.push(EmailJob::daily_report(owner, address, report));
+                jobs.push(Outgoing::job(&EmailJob::daily_report(owner, address, report), None)?);
             }
         }
-        self.queues.send_all(&self.email_queue_url, &jobs).await?;
-        totals(date, progress).subscribers += u64::try_from(jobs.len()).unwrap_or(0);
+        let subscribers = u64::try_from(jobs.len()).unwrap_or(0);
+        self.queues.send(&self.email_queue_url, jobs).await?;
+        totals(date, progress).subscribers += subscribers;
         progress.after = Some(last.order.clone());
         Ok(())
     }
 
     async fn mail_operator(&self, date: NaiveDate, progress: &mut DailyProgress) -> Result<(), Failure> {
         let job = EmailJob::operator_report(&self.operator_address, totals(date, progress).clone());
-        self.queues.send_all(&self.email_queue_url, &[job]).await?;
+        self.queues.send(&self.email_queue_url, vec![Outgoing::job(&job, None)?]).await?;
         progress.is_complete = true;
         Ok(())
     }

@@ -2,6 +2,7 @@ use serde::Serialize;
 use shared::dynamodb::{Due, ItemKey, Store, Work};
 use shared::failure::Failure;
 use shared::limits::SHARDS;
+use shared::metrics::{self, Metric};
 use shared::runtime::Deadline;
 use shared::schedule::ScheduledRun;
 use shared::timestamp::Timestamp;
@@ -43,6 +44,7 @@ impl NightlyCleanup {
         let flow = self.clean(run.scheduled_time, deadline, &mut answer).await?;
         answer.complete = flow == Flow::On && answer.failed == 0;
         let Answer { purged, expired, failed, complete } = answer;
+        metrics::count_many(Metric::CleanedUp, u64::from(purged) + u64::from(expired));
         tracing::info!(schedule = run.schedule, purged, expired, failed, complete, "nightly cleanup");
         Ok(answer)
     }

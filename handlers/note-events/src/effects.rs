@@ -13,25 +13,46 @@ use shared::timestamp::Timestamp;
 /// that doing it again changes nothing.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Effects {
-    pub(crate) activity: Vec<Activity>,
-    pub(crate) emails: Vec<EmailJob>,
+    pub(crate) activity: Vec<Caused<Activity>>,
+    pub(crate) emails: Vec<Caused<EmailJob>>,
     pub(crate) removals: Vec<ObjectKey>,
     pub(crate) derived: Derived,
+}
+
+/// An effect, and the request of the API that it follows from, as far as that is known.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Caused<T> {
+    pub(crate) effect: T,
+    pub(crate) correlation_id: Option<String>,
+}
+
+/// What all effects of a record have in common.
+struct Cause {
+    event_id: String,
+    at: Timestamp,
+    correlation_id: Option<String>,
+}
+
+impl Cause {
+    fn of<T>(&self, effect: T) -> Caused<T> {
+        Caused { effect, correlation_id: self.correlation_id.clone() }
+    }
 }
 
 impl Effects {
     /// Adds what `record` leads to.
     pub(crate) fn add(&mut self, record: Record<'_>) {
-        let Record { event_id, at, change } = record;
+        let Record { event_id, at, correlation_id, change } = record;
+        let cause = Cause { event_id, at, correlation_id };
         match change {
             Change::Note { owner, id, before, after } => {
                 self.derived.add(&owner, id, before.as_ref(), after.as_ref());
-                self.add_note(event_id, at, owner, id, before, after)
+                self.add_note(&cause, owner, id, before, after)
             }
             Change::Attachment { key, existed, exists } => match (existed, exists) {
-                (false, true) => self.note_activity(key.owner, event_id, at, Kind::Attached),
+                (false, true) => self.add_activity(&cause, key.owner, cause.at, Kind::Attached),
                 (true, false) => {
-                    self.note_activity(key.owner.clone(), event_id, at, Kind::Detached);
+                    self.add_activity(&cause, key.owner.clone(), cause.at, Kind::Detached);
                     self.removals.push(key);
                 }
                 _ => {}
@@ -42,8 +63,7 @@ impl Effects {
 
     fn add_note(
         &mut self,
-        event_id: String,
-        at: Timestamp,
+        cause: &Cause,
         owner: Owner,
         id: Id,
         before: Option<NoteImage<'_>>,
@@ -53,14 +73,14 @@ impl Effects {
             return;
         };
         // The note says to the millisecond when it was changed; of a purge only the stream knows.
-        let at = after.as_ref().map_or(at, |note| note.updated_at);
+        let at = after.as_ref().map_or(cause.at, |note| note.updated_at);
         if let Some(note) = after {
-            self.add_emails(&event_id, id, kind, note);
+            self.add_emails(cause, id, kind, note);
         }
-        self.note_activity(owner, event_id, at, kind);
+        self.add_activity(cause, owner, at, kind);
     }
 
-    fn add_emails(&mut self, event_id: &str, note_id: Id, change: Kind, note: NoteImage<'_>) {
+    fn add_emails(&mut self, cause: &Cause, note_id: Id, change: Kind, note: NoteImage<'_>) {
         let changed = NoteChanged {
             note_id,
             change,
@@ -71,12 +91,13 @@ impl Effects {
             at: note.updated_at,
             changed_by: note.changed_by,
         };
-        self.emails
-            .extend(note.notify.iter().map(|to| EmailJob::note_changed(event_id, to, changed.clone())));
+        let job = |to: &String| cause.of(EmailJob::note_changed(&cause.event_id, to, changed.clone()));
+        self.emails.extend(note.notify.iter().map(job));
     }
 
-    fn note_activity(&mut self, owner: Owner, event_id: String, at: Timestamp, kind: Kind) {
-        self.activity.push(Activity { owner, event_id, at, kind });
+    fn add_activity(&mut self, cause: &Cause, owner: Owner, at: Timestamp, kind: Kind) {
+        let event_id = cause.event_id.clone();
+        self.activity.push(cause.of(Activity { owner, event_id, at, kind }));
     }
 }
 

@@ -1,13 +1,15 @@
 use crate::derived::Turn;
-use crate::effects::Effects;
+use crate::effects::{Caused, Effects};
 use crate::event::{Answer, Event};
 use crate::record::{self, Record};
 use serde_json::value::RawValue;
 use shared::dynamodb::Store;
+use shared::email::EmailJob;
 use shared::failure::Failure;
+use shared::metrics::{self, Metric};
 use shared::runtime::Error;
 use shared::s3::Objects;
-use shared::sqs::Queues;
+use shared::sqs::{Outgoing, Queues};
 
 /// The handler and what it needs.
 pub struct NoteEvents {
@@ -61,16 +63,19 @@ impl NoteEvents {
     }
 
     async fn apply(&self, effects: &Effects, turn: Turn) -> Result<(), Failure> {
+        let job = |email: &Caused<EmailJob>| Outgoing::job(&email.effect, email.correlation_id.as_deref());
+        let emails = effects.emails.iter().map(job).collect::<Result<Vec<_>, _>>()?;
         tokio::try_join!(
-            self.store.record_activity(&effects.activity),
-            self.queues.send_all(&self.email_queue_url, &effects.emails),
+            self.store.record_activity(effects.activity.iter().map(|activity| &activity.effect)),
+            self.queues.send(&self.email_queue_url, emails),
             self.remove(effects),
         )?;
         // Last, and not beside the others: nobody's e-mail waits for it.
         effects.derived.apply(&self.store, turn).await?;
-        for activity in &effects.activity {
-            let (event_id, owner) = (activity.event_id.as_str(), activity.owner.hash());
-            tracing::info!(event_id, owner, kind = ?activity.kind, "change");
+        for Caused { effect, correlation_id } in &effects.activity {
+            let (event_id, owner, kind) = (effect.event_id.as_str(), effect.owner.hash(), effect.kind);
+            tracing::info!(event_id, correlation_id, owner, ?kind, "change");
+            metrics::count(Metric::Changes);
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ pub(crate) struct Record<'a> {
     pub(crate) event_id: String,
     /// When the change was made, to the second.
     pub(crate) at: Timestamp,
+    /// The request of the API that made the change. Of what was removed, the record does not tell which.
+    pub(crate) correlation_id: Option<String>,
     pub(crate) change: Change<'a>,
 }
 
@@ -60,6 +62,9 @@ pub(crate) struct NoteImage<'a> {
     pub(crate) deleted_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "string_or_null")]
     pub(crate) changed_by: Option<String>,
+    /// The request of the API that made the change.
+    #[serde(default, deserialize_with = "string_or_null")]
+    pub(crate) changed_in: Option<String>,
     /// Set by operators to have the note's words written anew.
     #[serde(default, deserialize_with = "string_or_null")]
     pub(crate) index_mark: Option<String>,
@@ -84,6 +89,13 @@ struct Body<'a> {
     new_image: Option<&'a serde_json::value::RawValue>,
     #[serde(borrow)]
     old_image: Option<&'a serde_json::value::RawValue>,
+}
+
+/// An attachment as one side of a change shows it.
+#[derive(Deserialize)]
+struct AttachmentImage {
+    #[serde(default, deserialize_with = "string_or_null")]
+    changed_in: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -125,19 +137,25 @@ impl<'a> Record<'a> {
             "REMOVE" => (true, false),
             _ => return Err(Failure::permanent("the record has no known event name")),
         };
+        let mut correlation_id = None;
         let change = match ItemKey::parse(&body.keys.pk, &body.keys.sk) {
             Some(ItemKey::Note { owner, id }) => {
                 let before = existed.then(|| image(body.old_image)).transpose()?;
-                let after = exists.then(|| image(body.new_image)).transpose()?;
+                let mut after: Option<NoteImage> = exists.then(|| image(body.new_image)).transpose()?;
+                correlation_id = after.as_mut().and_then(|note| note.changed_in.take());
                 Change::Note { owner, id, before, after }
             }
-            Some(ItemKey::Attachment(key)) => Change::Attachment { key, existed, exists },
+            Some(ItemKey::Attachment(key)) => {
+                let after: Option<AttachmentImage> = exists.then(|| image(body.new_image)).transpose()?;
+                correlation_id = after.and_then(|attachment| attachment.changed_in);
+                Change::Attachment { key, existed, exists }
+            }
             Some(ItemKey::Settings { .. }) => Change::Other,
             None => return Err(Failure::permanent("the record has no known key")),
         };
         // Seconds since the epoch, with or without a fraction; far below where a float loses milliseconds.
         let at = Timestamp::from_millis((body.approximate_creation_date_time * 1e3).round() as i64);
-        Ok(Self { event_id: envelope.event_id, at, change })
+        Ok(Self { event_id: envelope.event_id, at, correlation_id, change })
     }
 }
 
@@ -156,7 +174,7 @@ pub(crate) fn sequence_number(json: &str) -> Option<String> {
     Some(record.dynamodb.sequence_number).filter(|number| !number.is_empty())
 }
 
-fn image(json: Option<&serde_json::value::RawValue>) -> Result<NoteImage<'_>, Failure> {
+fn image<'a, T: Deserialize<'a>>(json: Option<&'a serde_json::value::RawValue>) -> Result<T, Failure> {
     let json = json.ok_or_else(|| Failure::permanent("the record lacks an image"))?;
     shared::json::object(json.get().as_bytes()).map_err(unreadable)
 }

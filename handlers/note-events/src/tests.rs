@@ -82,6 +82,9 @@ async fn a_batch_is_written_and_mailed_together() {
     );
     assert_eq!(emails[0]["changed_by"], "alice@example.com");
     assert_eq!(emails[2].get("changed_by"), None);
+    let entries = &aws.sent("SendMessageBatch")[0]["Entries"];
+    let follows_from = |place: usize| &entries[place]["MessageAttributes"]["correlation_id"]["StringValue"];
+    assert_eq!([follows_from(0), follows_from(2)], ["Jx3cDhHqFiAEPNQ=", "Jx3mVgvNFiAEMQw="]);
     assert_eq!(aws.operations().iter().filter(|operation| operation.starts_with("DELETE /")).count(), 4);
     // Besides: activity, mail, the index, and how the notes are then.
     assert_eq!(aws.operations().len(), 8);

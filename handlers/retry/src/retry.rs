@@ -2,6 +2,7 @@ use crate::stream_failure::StreamFailure;
 use shared::dead_letter::History;
 use shared::failure::Failure;
 use shared::limits::REPLAYS;
+use shared::metrics::{self, Metric};
 use shared::sqs::{self, Message, Outgoing, Queues};
 use shared::streams::Streams;
 
@@ -46,7 +47,16 @@ impl Retry {
         let (source, replays) = (history.source_queue_arn.as_str(), history.replays);
         let outgoing = Outgoing { delay, ..history.beside(message)? };
         self.queues.send(&sqs::queue_url(source), vec![outgoing]).await?;
-        tracing::info!(message_id = message.id, source, replays, delay_seconds = delay.as_secs(), "replayed");
+        let (message_id, correlation_id) = (message.id.as_str(), message.correlation_id());
+        tracing::info!(
+            message_id,
+            correlation_id,
+            source,
+            replays,
+            delay_seconds = delay.as_secs(),
+            "replayed"
+        );
+        metrics::count(Metric::Replayed);
         Ok(())
     }
 
@@ -71,6 +81,7 @@ impl Retry {
         let outgoing = fetched.records.into_iter().map(replay).collect::<Result<_, _>>()?;
         self.queues.send(&self.replays_queue_url, outgoing).await?;
         tracing::info!(message_id = message.id, %failure, first, last, records = count, "replayed");
+        metrics::count_many(Metric::Replayed, u64::try_from(count).unwrap_or(u64::MAX));
         if !fetched.is_cut {
             return Ok(());
         }
@@ -83,7 +94,9 @@ impl Retry {
         self.queues.send(&self.parking_queue_url, vec![history.beside(message)?]).await?;
         let (source, replays) = (history.source_queue_arn.as_str(), history.replays);
         let error = history.last_failure.as_ref().map(Failure::reason);
-        tracing::error!(message_id = message.id, source, replays, error, "parked");
+        let (message_id, correlation_id) = (message.id.as_str(), message.correlation_id());
+        tracing::error!(message_id, correlation_id, source, replays, error, "parked");
+        metrics::count(Metric::Parked);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use shared::dynamodb::{Claim, Recorded, Store};
 use shared::email::{EmailJob, unsubscribe_token};
 use shared::failure::Failure;
 use shared::limits;
+use shared::metrics::{self, Metric};
 use shared::runtime::Deadline;
 use shared::ses::Mailer;
 use shared::signing::SigningKeys;
@@ -39,11 +40,11 @@ impl SendEmail {
         let token = Uuid::new_v4().to_string();
         match self.claim(&job.key, &token, message, deadline).await? {
             Claim::Granted { until } => {
-                let attempt = Attempt { now: message.now(), claimed_until: until, deadline };
+                let attempt = Attempt { message, claimed_until: until, deadline };
                 self.take_claimed(&job, &token, &attempt).await
             }
             Claim::Settled => {
-                tracing::info!(key = job.key, "settled before");
+                tracing::info!(key = job.key, correlation_id = message.correlation_id(), "settled before");
                 Ok(())
             }
             Claim::Held { .. } => Err(Failure::passing("another invocation has the e-mail in hand")),
@@ -71,7 +72,7 @@ impl SendEmail {
         self.store.claim_email(key, token, Timestamp::system(), message.now()).await
     }
 
-    async fn take_claimed(&self, job: &EmailJob, token: &str, attempt: &Attempt) -> Result<(), Failure> {
+    async fn take_claimed(&self, job: &EmailJob, token: &str, attempt: &Attempt<'_>) -> Result<(), Failure> {
         let recorded = match self.send(job, attempt).await {
             Ok(recorded) => recorded,
             // Trying again cannot help, so the job is done; its record says how it ended.
@@ -83,13 +84,13 @@ impl SendEmail {
                 return Err(passing);
             }
         };
-        self.settle(job, recorded).await
+        self.settle(job, attempt.message.correlation_id(), recorded).await
     }
 
     /// Sends, unless the address is not to be mailed. Between SES's acceptance in here and the record of it in
     /// [`Self::settle`] is the one window in which an end of this process, or an answer of SES that is lost, leads to a
     /// second e-mail: SES takes no key. The end of the invocation's time never falls there.
-    async fn send(&self, job: &EmailJob, attempt: &Attempt) -> Result<Recorded, Failure> {
+    async fn send(&self, job: &EmailJob, attempt: &Attempt<'_>) -> Result<Recorded, Failure> {
         if self.store.suppression(&job.to).await?.is_some_and(|reason| reason.stops(&job.message)) {
             return Ok(Recorded::Suppressed);
         }
@@ -100,7 +101,7 @@ impl SendEmail {
             key: &job.key,
             from: &self.mailer.sender,
             to: &job.to,
-            date: attempt.now,
+            date: attempt.message.now(),
             unsubscribe_url: &unsubscribe_url,
         };
         let mime = envelope.message(content)?;
@@ -109,7 +110,12 @@ impl SendEmail {
         Ok(Recorded::Sent { message_id })
     }
 
-    async fn settle(&self, job: &EmailJob, recorded: Recorded) -> Result<(), Failure> {
+    async fn settle(
+        &self,
+        job: &EmailJob,
+        correlation_id: Option<&str>,
+        recorded: Recorded,
+    ) -> Result<(), Failure> {
         let answered = Instant::now();
         let key = job.key.as_str();
         let end = Deadline::after(limits::EMAIL_RECORD_TIME);
@@ -118,21 +124,26 @@ impl SendEmail {
         let unrecorded_us = u64::try_from(answered.elapsed().as_micros()).unwrap_or(u64::MAX);
         match (result, &recorded) {
             (Ok(()), Recorded::Sent { message_id }) => {
-                tracing::info!(key, message_id, unrecorded_us, "sent");
+                tracing::info!(key, correlation_id, message_id, unrecorded_us, "sent");
+                metrics::count(Metric::EmailsSent);
                 Ok(())
             }
             // The job still counts as done: to deliver it again would surely send it twice, and now only another copy of
             // the job could.
             (Err(failure), Recorded::Sent { message_id }) => {
-                tracing::error!(key, message_id, unrecorded_us, %failure, "sent, but not recorded");
+                tracing::error!(key, correlation_id, message_id, unrecorded_us, %failure, "sent, but not recorded");
+                metrics::count(Metric::EmailsSent);
+                metrics::count(Metric::EmailsUnrecorded);
                 Ok(())
             }
             (result, Recorded::Refused { reason }) => {
-                tracing::error!(key, reason, "refused");
+                tracing::error!(key, correlation_id, reason, "refused");
+                metrics::count(Metric::EmailsRefused);
                 result
             }
             (result, Recorded::Suppressed) => {
-                tracing::info!(key, "suppressed");
+                tracing::info!(key, correlation_id, "suppressed");
+                metrics::count(Metric::EmailsSuppressed);
                 result
             }
         }
@@ -161,14 +172,14 @@ impl SendEmail {
 }
 
 /// One attempt to send an e-mail, and the times that bound it.
-pub(crate) struct Attempt {
-    /// When the job was sent.
-    pub(crate) now: Timestamp,
+pub(crate) struct Attempt<'a> {
+    /// The job's.
+    pub(crate) message: &'a Message,
     pub(crate) claimed_until: Timestamp,
     pub(crate) deadline: Deadline,
 }
 
-impl Attempt {
+impl Attempt<'_> {
     /// Whether SES will have answered while the claim still holds, so that nobody else sends meanwhile, and whether the
     /// invocation then has time left for the record.
     pub(crate) fn may_send(&self) -> Result<(), Failure> {

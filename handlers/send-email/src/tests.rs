@@ -253,8 +253,8 @@ async fn time_that_passes_before_ses_is_called_is_counted() {
 fn ses_is_called_only_while_claim_and_invocation_outlast_its_answer() {
     let second = Duration::from_secs(1);
     let may_send = |claimed: Duration, left: Duration| {
-        let (now, claimed_until) = (Timestamp::system(), Timestamp::system().plus(claimed));
-        Attempt { now, claimed_until, deadline: Deadline::after(left) }.may_send().is_ok()
+        let (message, claimed_until) = (Message::default(), Timestamp::system().plus(claimed));
+        Attempt { message: &message, claimed_until, deadline: Deadline::after(left) }.may_send().is_ok()
     };
     let (claim, time) = (limits::EMAIL_SEND_TIME + limits::EMAIL_CLOCK_SKEW, limits::EMAIL_TIME);
     assert!(may_send(claim + second, time + second));

@@ -1,8 +1,9 @@
 use crate::notification::{self, Upload};
 use shared::attachment::{self, Attachment, ObjectKey, THUMBNAIL_SIZES};
-use shared::dynamodb::Store;
+use shared::dynamodb::{Store, Uploaded};
 use shared::failure::Failure;
 use shared::limits;
+use shared::metrics::{self, Metric};
 use shared::s3::Objects;
 use shared::sqs::Message;
 use shared::timestamp::Timestamp;
@@ -44,15 +45,20 @@ impl Thumbnails {
             return Ok(());
         };
         let attachment_id = key.attachment_id.to_string();
-        let found = self.store.attachment_of_upload(&key, &upload.sequencer).await?;
-        let Some((attachment, is_processed)) = found else { return self.sweep(&key).await };
+        let found = self.store.uploaded(&key, &upload.sequencer).await?;
+        let Some(Uploaded { attachment, is_processed, correlation_id }) = found else {
+            return self.sweep(&key).await;
+        };
         if is_processed {
-            tracing::info!(attachment_id, "processed before");
+            tracing::info!(attachment_id, correlation_id, "processed before");
             return Ok(());
         }
         let outcome = self.check(upload, &attachment).await?;
+        let metric =
+            if matches!(outcome, Outcome::Ready(_)) { Metric::UploadsReady } else { Metric::UploadsFailed };
         let is_marked = self.record(&key, upload, &attachment, outcome, now).await?;
-        tracing::info!(attachment_id, owner = key.owner.hash(), is_marked, "checked");
+        metrics::count_many(metric, u64::from(is_marked));
+        tracing::info!(attachment_id, correlation_id, owner = key.owner.hash(), is_marked, "checked");
         Ok(())
     }
 

@@ -24,18 +24,30 @@ pub enum AttachmentChange {
     NotFound,
 }
 
+/// An attachment whose upload came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uploaded {
+    pub attachment: Attachment,
+    /// Whether this upload was dealt with before, so that its thumbnails need not be made again.
+    pub is_processed: bool,
+    /// The request that announced the upload.
+    pub correlation_id: Option<String>,
+}
+
 impl Store {
-    /// Adds a pending attachment, and counts it on its note, in one transaction.
+    /// Adds a pending attachment, and counts it on its note, in one transaction. `request_id` is that of the request.
     pub async fn create_attachment(
         &self,
         owner: &Owner,
         attachment: &Attachment,
+        request_id: &str,
     ) -> Result<AttachmentChange, Failure> {
         let expires = attachment.created_at.plus(limits::PENDING_UPLOAD_LIFE);
         let mut item = to_item(attachment)?;
         item.extend(to_item(&WorkEntry::new(Work::Upload, owner, expires))?);
         item.insert("pk".into(), text(owner_key(owner)));
         item.insert("sk".into(), text(attachment_key(attachment.note_id, attachment.id)));
+        item.insert("changed_in".into(), text(request_id));
         let count = self
             .count_update(owner, attachment.note_id, 1)
             .condition_expression(
@@ -119,20 +131,16 @@ impl Store {
         self.attachment_item(owner, note, id).await?.map(from_item).transpose()
     }
 
-    /// The attachment that an upload is for, and whether this upload was dealt with before, so that its thumbnails need
-    /// not be made again.
-    pub async fn attachment_of_upload(
-        &self,
-        key: &ObjectKey,
-        sequencer: &str,
-    ) -> Result<Option<(Attachment, bool)>, Failure> {
+    /// What is known of an upload; `None` when its attachment is gone.
+    pub async fn uploaded(&self, key: &ObjectKey, sequencer: &str) -> Result<Option<Uploaded>, Failure> {
         let item = self.attachment_item(&key.owner, key.note_id, key.attachment_id).await?;
         let Some(item) = item else { return Ok(None) };
         let is_processed = match item.get("sequencer") {
             Some(AttributeValue::S(seen)) => *seen >= padded(sequencer),
             _ => false,
         };
-        Ok(Some((from_item(item)?, is_processed)))
+        let correlation_id = item.get("changed_in").and_then(|id| id.as_s().ok()).cloned();
+        Ok(Some(Uploaded { attachment: from_item(item)?, is_processed, correlation_id }))
     }
 
     async fn attachment_item(&self, owner: &Owner, note: Id, id: Id) -> Result<Option<Item>, Failure> {

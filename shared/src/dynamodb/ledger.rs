@@ -85,8 +85,8 @@ struct ActivityRecord {
 
 impl Store {
     /// Stores activity entries. Storing one again changes nothing.
-    pub async fn record_activity(&self, entries: &[Activity]) -> Result<(), Failure> {
-        let mut requests = Vec::with_capacity(entries.len());
+    pub async fn record_activity(&self, entries: impl Iterator<Item = &Activity>) -> Result<(), Failure> {
+        let mut requests = Vec::new();
         let mut seen = std::collections::HashSet::new();
         for activity in entries {
             // One batch must not name a key twice.

@@ -40,12 +40,12 @@ impl Queues {
             let message = Message::from_event(record);
             let result = work(&message).await;
             let queue = message.queue_arn.rsplit(':').next().unwrap_or_default();
+            let (message_id, attempt) = (message.id.as_str(), message.receive_count);
+            let correlation_id = message.correlation_id();
             match result {
-                Ok(()) => {
-                    tracing::info!(queue, message_id = message.id, attempt = message.receive_count, "done")
-                }
+                Ok(()) => tracing::info!(queue, message_id, correlation_id, attempt, "done"),
                 Err(failure) => {
-                    tracing::warn!(queue, message_id = message.id, attempt = message.receive_count, %failure, "failed");
+                    tracing::warn!(queue, message_id, correlation_id, attempt, %failure, "failed");
                     if !self.give_up(&message, failure).await {
                         self.back_off(&message).await;
                         response.add_failure(message.id);
@@ -62,7 +62,8 @@ impl Queues {
     async fn give_up(&self, message: &Message, failure: Failure) -> bool {
         match self.try_to_give_up(message, failure).await {
             Ok(Some(to)) => {
-                tracing::error!(message_id = message.id, to, "given up");
+                let (message_id, correlation_id) = (message.id.as_str(), message.correlation_id());
+                tracing::error!(message_id, correlation_id, to, "given up");
                 self.delete(message).await;
                 true
             }

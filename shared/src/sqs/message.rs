@@ -5,6 +5,7 @@ use crate::timestamp::Timestamp;
 use aws_lambda_events::sqs::{SqsMessage, SqsMessageAttribute};
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use serde::Serialize;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub struct Attribute {
 }
 
 pub type Attributes = HashMap<String, Attribute>;
+
+/// The attribute that names the request of the API which a message follows from.
+const CORRELATION: &str = "correlation_id";
 
 impl Attribute {
     pub fn text(text: impl Into<String>) -> Self {
@@ -69,6 +73,13 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// A job as JSON, which follows from the request with this id, or from none.
+    pub fn job<T: Serialize>(job: &T, correlation_id: Option<&str>) -> Result<Self, Failure> {
+        let body = serde_json::to_string(job).map_err(Failure::permanent)?;
+        let correlation = correlation_id.map(|id| (CORRELATION.to_owned(), Attribute::text(id)));
+        Ok(Self { body, attributes: correlation.into_iter().collect(), ..Self::default() })
+    }
+
     /// What it weighs against SQS's limits, in bytes.
     fn size(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, attribute)| name.len() + attribute.size());
@@ -143,6 +154,12 @@ impl Message {
             queue_arn: message.event_source_arn.unwrap_or_default(),
             receipt_handle: message.receipt_handle.unwrap_or_default(),
         }
+    }
+
+    /// The request of the API that the message follows from, however many queues and retries lie between; `None` where it
+    /// is not known, or it follows from none.
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.attributes.get(CORRELATION)?.as_text()
     }
 
     /// When the message was sent, which is "now" for the work it asks for.

@@ -10,7 +10,6 @@ use crate::failure::Failure;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use consume::Redrive;
 use message::{LONGEST_DELAY, batches};
-use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -44,20 +43,8 @@ impl Queues {
         Self { client, redrives: Arc::default() }
     }
 
-    /// Sends each value as JSON. Fails when any could not be sent; the caller's own retry sends all again, which is
-    /// why jobs have keys.
-    pub async fn send_all<T: Serialize>(&self, queue_url: &str, jobs: &[T]) -> Result<(), Failure> {
-        let outgoing = jobs
-            .iter()
-            .map(|job| {
-                let body = serde_json::to_string(job).map_err(Failure::permanent)?;
-                Ok(Outgoing { body, ..Outgoing::default() })
-            })
-            .collect::<Result<Vec<_>, Failure>>()?;
-        self.send(queue_url, outgoing).await
-    }
-
-    /// Sends messages, in as few requests as take them.
+    /// Sends messages, in as few requests as take them. When any could not be sent, the caller's own retry sends all again,
+    /// which is why jobs have keys.
     ///
     /// # Errors
     /// Permanent when SQS refused one for good, which does not keep the others.
