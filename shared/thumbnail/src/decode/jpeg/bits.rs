@@ -7,18 +7,25 @@ const CHUNK: usize = 4096;
 /// Zero bytes that may be read past the end: what is looked at ahead, and a little damage at the last block.
 const GRACE: usize = 64;
 
-/// Reads the bits of one scan. Stuffed zero bytes are taken out in chunks, so that no look at the bits tests for them;
-/// markers stop it, and zeros follow.
+/// Reads the bits of one scan. What each look at them changes is apart from the rest, and no call but inlined ones
+/// borrows it: so it lives in registers.
 pub(super) struct Bits<'a> {
-    /// From here on, as in the file.
-    raw: &'a [u8],
-    at: usize,
-    chunk: Vec<u8>,
+    source: Source<'a>,
+    /// Of the source's chunk, the next byte.
     next: usize,
     /// The next bits, from the highest.
     window: u64,
     /// Bits in `window` that are real.
     count: u32,
+}
+
+/// Coded bytes. Stuffed zero bytes are taken out in chunks, so that no look at the bits tests for them; markers stop it,
+/// and zeros follow.
+struct Source<'a> {
+    /// From here on, as in the file.
+    raw: &'a [u8],
+    at: usize,
+    chunk: Vec<u8>,
     /// Zero bytes put after the end.
     padding: usize,
 }
@@ -26,54 +33,24 @@ pub(super) struct Bits<'a> {
 impl<'a> Bits<'a> {
     /// Of the scan whose coded data begins `raw`.
     pub(super) fn new(raw: &'a [u8]) -> Self {
-        Self { raw, at: 0, chunk: Vec::with_capacity(CHUNK + 16), next: 0, window: 0, count: 0, padding: 0 }
+        let source = Source { raw, at: 0, chunk: Vec::with_capacity(CHUNK + 16), padding: 0 };
+        Self { source, next: 0, window: 0, count: 0 }
     }
 
     /// Makes at least 56 bits available.
     #[inline(always)]
     pub(super) fn fill(&mut self) {
-        match self.chunk.get(self.next..).and_then(|rest| rest.first_chunk()) {
-            Some(&eight) => self.take(eight),
-            None => self.fill_slowly(),
-        }
-    }
-
-    #[inline(always)]
-    fn take(&mut self, eight: [u8; 8]) {
+        let eight = match self.source.chunk.get(self.next..).and_then(|rest| rest.first_chunk()) {
+            Some(&eight) => eight,
+            None => {
+                let eight = self.source.refill(self.next);
+                self.next = 0;
+                eight
+            }
+        };
         self.window |= u64::from_be_bytes(eight) >> self.count;
         self.next += ((63 - self.count) / 8) as usize;
         self.count |= 56;
-    }
-
-    #[cold]
-    fn fill_slowly(&mut self) {
-        self.chunk.drain(..self.next.min(self.chunk.len()));
-        self.next = 0;
-        while self.chunk.len() < CHUNK && self.unstuff() {}
-        if self.chunk.len() < 8 {
-            self.padding += 8 - self.chunk.len();
-            self.chunk.resize(8, 0);
-        }
-        self.take(std::array::from_fn(|n| self.chunk[n]));
-    }
-
-    /// Takes bytes up to the next stuffed one. `false` at a marker, and at the end of the file.
-    fn unstuff(&mut self) -> bool {
-        let rest = self.raw.get(self.at..).unwrap_or_default();
-        let rest = &rest[..rest.len().min(CHUNK)];
-        let Some(plain) = memchr::memchr(0xFF, rest) else {
-            self.chunk.extend_from_slice(rest);
-            self.at += rest.len();
-            return !rest.is_empty();
-        };
-        self.chunk.extend_from_slice(&rest[..plain]);
-        self.at += plain;
-        if self.raw.get(self.at + 1) != Some(&0) {
-            return false;
-        }
-        self.chunk.push(0xFF);
-        self.at += 2;
-        true
     }
 
     #[inline(always)]
@@ -110,11 +87,55 @@ impl<'a> Bits<'a> {
     }
 
     /// Goes on after the restart marker that comes next; where another marker does, zeros go on.
+    #[inline(always)]
     pub(super) fn restart(&mut self) {
+        self.source.restart();
+        (self.next, self.window, self.count) = (0, 0, 0);
+    }
+
+    /// Whether more was read than there is.
+    #[inline(always)]
+    pub(super) fn check(&self) -> Result<(), Refused> {
+        if self.source.padding > GRACE { Err(Refused::ends_early()) } else { Ok(()) }
+    }
+}
+
+impl Source<'_> {
+    /// Drops the chunk's first `used` bytes for new ones, and returns the first eight.
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self, used: usize) -> [u8; 8] {
+        self.chunk.drain(..used.min(self.chunk.len()));
+        while self.chunk.len() < CHUNK && self.unstuff() {}
+        if self.chunk.len() < 8 {
+            self.padding += 8 - self.chunk.len();
+            self.chunk.resize(8, 0);
+        }
+        std::array::from_fn(|n| self.chunk[n])
+    }
+
+    /// Takes bytes up to the next stuffed one. `false` at a marker, and at the end of the file.
+    fn unstuff(&mut self) -> bool {
+        let rest = self.raw.get(self.at..).unwrap_or_default();
+        let rest = &rest[..rest.len().min(CHUNK)];
+        let Some(plain) = memchr::memchr(0xFF, rest) else {
+            self.chunk.extend_from_slice(rest);
+            self.at += rest.len();
+            return !rest.is_empty();
+        };
+        self.chunk.extend_from_slice(&rest[..plain]);
+        self.at += plain;
+        if self.raw.get(self.at + 1) != Some(&0) {
+            return false;
+        }
+        self.chunk.push(0xFF);
+        self.at += 2;
+        true
+    }
+
+    #[inline(never)]
+    fn restart(&mut self) {
         self.chunk.clear();
-        self.next = 0;
-        self.window = 0;
-        self.count = 0;
         while let Some(found) = memchr::memchr(0xFF, self.raw.get(self.at..).unwrap_or_default()) {
             match self.raw.get(self.at + found + 1) {
                 Some(0 | 0xFF) => self.at += found + 1,
@@ -127,11 +148,6 @@ impl<'a> Bits<'a> {
                 _ => return,
             }
         }
-    }
-
-    /// Whether more was read than there is.
-    pub(super) fn check(&self) -> Result<(), Refused> {
-        if self.padding > GRACE { Err(Refused::ends_early()) } else { Ok(()) }
     }
 }
 

@@ -79,18 +79,21 @@ impl Table {
             bits.skip(u32::from(code.length));
             return code.symbol;
         }
-        self.long_symbol(bits)
+        let (length, symbol) = self.long_symbol(bits.peek(LONGEST_CODE as u32) as u32);
+        bits.skip(length);
+        symbol
     }
 
+    /// The length and symbol of the code that these 16 bits begin with.
     #[cold]
-    fn long_symbol(&self, bits: &mut Bits<'_>) -> u8 {
-        let next = bits.peek(LONGEST_CODE as u32) as u32;
+    #[inline(never)]
+    fn long_symbol(&self, next: u32) -> (u32, u8) {
         let length = (LOOK as usize + 1..=LONGEST_CODE).find(|&length| next < self.limits[length]);
         let length = length.unwrap_or(LONGEST_CODE);
-        bits.skip(length as u32);
         let index = (next >> (LONGEST_CODE - length)) as i32 + self.offsets[length];
         // Bits that are no code: the end of a block does the least damage.
-        usize::try_from(index).ok().and_then(|index| self.symbols.get(index)).copied().unwrap_or(0)
+        let symbol = usize::try_from(index).ok().and_then(|index| self.symbols.get(index)).copied().unwrap_or(0);
+        (length as u32, symbol)
     }
 
     /// The next DC difference. Needs 32 bits.
