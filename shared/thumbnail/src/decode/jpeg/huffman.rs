@@ -15,11 +15,24 @@ struct Code {
     symbol: u8,
 }
 
+/// A symbol with its value, whole in the next `SHORT` bits; `bits` 0 where there is none such.
+#[derive(Clone, Copy, Default)]
+struct Short {
+    value: i16,
+    run: u8,
+    bits: u8,
+}
+
+/// Few enough that the table stays in the processor's nearest cache.
+const SHORT: u32 = 10;
+
 /// One table, for DC or for AC.
 #[derive(Clone)]
 pub(super) struct Table {
     /// By the next `LOOK` bits.
     codes: Vec<Code>,
+    /// By the next `SHORT` bits.
+    shorts: Vec<Short>,
     /// For longer codes: of each length, one more than its last code, left-aligned to 16 bits; and where its symbols are.
     limits: [u32; LONGEST_CODE + 1],
     offsets: [i32; LONGEST_CODE + 1],
@@ -39,6 +52,7 @@ impl Table {
     pub(super) fn new(counts: &[u8; LONGEST_CODE], symbols: &[u8]) -> Result<Self, Refused> {
         let mut table = Self {
             codes: vec![Code::default(); LOOKS],
+            shorts: Vec::new(),
             limits: [0; LONGEST_CODE + 1],
             offsets: [0; LONGEST_CODE + 1],
             symbols: symbols.to_vec(),
@@ -56,7 +70,24 @@ impl Table {
             table.limits[length] = code << (LONGEST_CODE - length);
             code <<= 1;
         }
+        table.shorts = (0..1 << SHORT).map(|bits| table.short_of(bits)).collect();
         Ok(table)
+    }
+
+    fn short_of(&self, bits: u32) -> Short {
+        let code = self.codes[(bits << (LOOK - SHORT)) as usize];
+        let (run, size) = (code.symbol >> 4, u32::from(code.symbol & 15));
+        let taken = u32::from(code.length) + size;
+        if code.length == 0 || taken > SHORT {
+            return Short::default();
+        }
+        let value = extended((bits >> (SHORT - taken)) & ((1 << size) - 1), size);
+        Short { value: value as i16, run, bits: taken as u8 }
+    }
+
+    #[inline(always)]
+    fn short(&self, bits: &Bits<'_>) -> Short {
+        self.shorts[bits.peek(SHORT) & ((1 << SHORT) - 1)]
     }
 
     fn enter(&mut self, code: u32, length: usize, symbol: u8) -> Result<(), Refused> {
@@ -92,13 +123,19 @@ impl Table {
         let length = length.unwrap_or(LONGEST_CODE);
         let index = (next >> (LONGEST_CODE - length)) as i32 + self.offsets[length];
         // Bits that are no code: the end of a block does the least damage.
-        let symbol = usize::try_from(index).ok().and_then(|index| self.symbols.get(index)).copied().unwrap_or(0);
+        let symbol =
+            usize::try_from(index).ok().and_then(|index| self.symbols.get(index)).copied().unwrap_or(0);
         (length as u32, symbol)
     }
 
     /// The next DC difference. Needs 32 bits.
     #[inline(always)]
     pub(super) fn difference(&self, bits: &mut Bits<'_>) -> i32 {
+        let short = self.short(bits);
+        if short.bits != 0 {
+            bits.skip(u32::from(short.bits));
+            return i32::from(short.value);
+        }
         let size = u32::from(self.symbol(bits)) & 15;
         bits.signed(size)
     }
@@ -181,11 +218,18 @@ pub(super) enum Ac {
 /// The next AC symbol with its value. Needs 32 bits.
 #[inline(always)]
 pub(super) fn coefficient(bits: &mut Bits<'_>, table: &Table) -> Ac {
+    let short = table.short(bits);
+    if short.bits != 0 {
+        bits.skip(u32::from(short.bits));
+        let (run, value) = (u32::from(short.run), i32::from(short.value));
+        // A size of 0 is told by its value, which no other size has.
+        return if value == 0 && run != 15 { Ac::End { run } } else { Ac::Value { run, value } };
+    }
     let symbol = table.symbol(bits);
     let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
     if size == 0 && run != 15 {
         return Ac::End { run };
     }
-    let value = extended(bits.take_bits(size), size);
+    let value = bits.signed(size);
     Ac::Value { run, value }
 }
