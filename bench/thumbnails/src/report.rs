@@ -71,7 +71,7 @@ fn print_row(figures: &Figures, (name, pictures): &Row) {
         number(figures.ratio(PILLOW, pictures, Job::Jpeg), 2),
         number(figures.ratio(SHARP, pictures, Job::WebP), 2),
         cells(&|candidate| megabytes(figures, candidate, pictures), &[OURS, SHARP], 7),
-        cells(&|candidate| kilobytes(figures, candidate, pictures), &[OURS, SHARP], 7),
+        cells(&|candidate| kilobytes(figures, candidate, pictures, Job::Jpeg), &[OURS, SHARP], 7),
         cells(&|candidate| number(figures.looks(candidate, pictures, Job::Jpeg), 1), &every, 7),
     );
 }
@@ -84,8 +84,8 @@ fn megabytes(figures: &Figures, candidate: usize, pictures: &[usize]) -> String 
     number(figures.peak(candidate, pictures).map(|kilobytes| kilobytes / 1024.0), 0)
 }
 
-fn kilobytes(figures: &Figures, candidate: usize, pictures: &[usize]) -> String {
-    number(figures.bytes(candidate, pictures, Job::Jpeg).map(|bytes| bytes as f64 / 1e3), 0)
+fn kilobytes(figures: &Figures, candidate: usize, pictures: &[usize], job: Job) -> String {
+    number(figures.bytes(candidate, pictures, job).map(|bytes| bytes as f64 / 1e3), 0)
 }
 
 fn number(value: Option<f64>, places: usize) -> String {
@@ -150,16 +150,17 @@ fn times(figures: &Figures, rows: &[Row], of: &str) -> String {
 fn looks(figures: &Figures, rows: &[Row]) -> String {
     let names = NAMES.join(" | ");
     let mut text = format!(
-        "| peak MB, kB, SSIMULACRA2 | MB: {names} | kB of JPEG: {names} | JPEG looks: {names} | WebP looks: {names} |\n|---{}|\n",
-        "|---".repeat(4 * NAMES.len()),
+        "| peak MB, kB, SSIMULACRA2 | MB: {names} | kB of JPEG: {names} | kB of WebP: {names} | JPEG looks: {names} | WebP looks: {names} |\n|---{}|\n",
+        "|---".repeat(5 * NAMES.len()),
     );
     let each = |value: &dyn Fn(usize) -> String| (0..NAMES.len()).map(value).collect::<Vec<_>>().join(" | ");
     for (name, pictures) in rows {
         let _ = writeln!(
             text,
-            "| {name} | {} | {} | {} | {} |",
+            "| {name} | {} | {} | {} | {} | {} |",
             each(&|candidate| megabytes(figures, candidate, pictures)),
-            each(&|candidate| kilobytes(figures, candidate, pictures)),
+            each(&|candidate| kilobytes(figures, candidate, pictures, Job::Jpeg)),
+            each(&|candidate| kilobytes(figures, candidate, pictures, Job::WebP)),
             each(&|candidate| number(figures.looks(candidate, pictures, Job::Jpeg), 1)),
             each(&|candidate| number(figures.looks(candidate, pictures, Job::WebP), 1)),
         );
