@@ -1,7 +1,7 @@
 //! What operations cost: what is billed for them, each part by itself.
 
-use crate::invocations::{Invocation, Logged};
 use crate::prices;
+use bench::invocations::{Invocation, Logged};
 use derive_more::{Add, Mul, Sub};
 use shared::usage::Usage;
 

@@ -3,11 +3,10 @@
 
 mod bill;
 mod cost;
-mod invocations;
 mod operations;
 mod prices;
-mod section;
 
+use bench::section;
 use bill::Stack;
 use clap::Parser;
 use end_to_end::{Host, Options, workspace};

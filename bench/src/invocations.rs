@@ -11,25 +11,25 @@ const LATE: Duration = Duration::from_secs(10);
 
 /// One invocation.
 #[derive(Clone)]
-pub(crate) struct Invocation {
-    pub(crate) function: String,
+pub struct Invocation {
+    pub function: String,
     /// Whether somebody waited for its answer.
-    pub(crate) is_request: bool,
-    pub(crate) milliseconds: f64,
-    pub(crate) usage: Usage,
+    pub is_request: bool,
+    pub milliseconds: f64,
+    pub usage: Usage,
 }
 
 /// What was logged since the last look.
 #[derive(Default)]
-pub(crate) struct Logged {
-    pub(crate) invocations: Vec<Invocation>,
+pub struct Logged {
+    pub invocations: Vec<Invocation>,
     /// Of all lines, by function.
-    pub(crate) bytes: BTreeMap<String, usize>,
+    pub bytes: BTreeMap<String, usize>,
 }
 
 impl Logged {
     /// The part of some functions.
-    pub(crate) fn of(&self, functions: &[&str]) -> Self {
+    pub fn of(&self, functions: &[&str]) -> Self {
         let is_one = |function: &str| functions.contains(&function);
         let invocations = self.invocations.iter().filter(|invocation| is_one(&invocation.function));
         let bytes = self.bytes.iter().filter(|(function, _)| is_one(function));
@@ -42,7 +42,9 @@ impl Logged {
 
 /// Reads the host's logs, each line once. The host hands out the last 500 lines of a function: look before more are new.
 #[derive(Default)]
-pub(crate) struct Reader {
+pub struct Reader {
+    /// The function to read of; `None` for all.
+    only: Option<&'static str>,
     seen: BTreeMap<String, Seen>,
 }
 
@@ -53,12 +55,20 @@ struct Seen {
 }
 
 impl Reader {
+    /// One that reads of one function, and leaves the others' lines alone.
+    pub fn of(function: &'static str) -> Self {
+        Self { only: Some(function), ..Self::default() }
+    }
+
     /// Waits until nothing is left to do and every invocation has told what it did; returns what is new.
-    pub(crate) async fn read(&mut self, host: &Host) -> Logged {
+    pub async fn read(&mut self, host: &Host) -> Logged {
         host.api.idle().await;
         let mut logged = Logged::default();
         for function in host.api.get("/_local/functions").await.expect(200).as_array().into_iter().flatten() {
             let name = function["name"].as_str().unwrap_or_default();
+            if self.only.is_some_and(|only| only != name) {
+                continue;
+            }
             let ended = function["invocations"].as_u64().unwrap_or_default();
             let seen = self.seen.entry(name.to_owned()).or_default();
             let since = Instant::now();

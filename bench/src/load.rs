@@ -4,8 +4,8 @@
 mod client;
 mod measure;
 mod phases;
-mod section;
 
+use bench::section;
 use clap::Parser;
 use end_to_end::{Host, Options};
 use measure::Processes;

@@ -5,12 +5,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Latencies in microseconds, up to a minute, to three digits.
-pub(crate) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000, 3)
-        .unwrap_or_else(|error| unreachable!("constant bounds: {error}"))
-}
-
 /// What a phase did.
 #[derive(Default)]
 pub(crate) struct Outcome {

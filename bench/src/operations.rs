@@ -1,7 +1,7 @@
 //! Every operation once, on a host of its own, with what it cost.
 
 use crate::cost::Cost;
-use crate::invocations::Reader;
+use bench::invocations::Reader;
 use end_to_end::{Answer, Caller, Host};
 use serde_json::{Value, json};
 

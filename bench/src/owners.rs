@@ -2,17 +2,19 @@
 //! many, in one run.
 #![forbid(unsafe_code)]
 
-mod section;
-
+use bench::invocations::Reader;
+use bench::{latencies, section};
 use clap::Parser;
+use end_to_end::{Caller, Host, Options};
+use futures_util::{StreamExt, stream};
+use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
-use shared::sample::HttpEvent;
-use shared::usage::{Usage, measured};
+use serde_json::{Value, json};
+use shared::usage::Usage;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-use strangers::{Api, Caller};
+use std::process::ExitCode;
+use std::time::Instant;
 
 /// `cargo run --profile optimised -p bench --bin bench-owners`
 #[derive(Parser)]
@@ -20,9 +22,12 @@ struct Arguments {
     /// Owners in the larger tables.
     #[arg(long, default_value_t = 50_000)]
     owners: usize,
-    /// Times that each request is made of each.
-    #[arg(long, default_value_t = 300)]
+    /// Times that each request is made of each, in hundreds.
+    #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Measures unoptimised hosts: units and ratios are the same.
+    #[arg(long)]
+    dev: bool,
     /// Writes the table into this file, in place of the section of the same name.
     #[arg(long)]
     write: Option<PathBuf>,
@@ -32,77 +37,110 @@ struct Arguments {
 const FEW: usize = 50;
 /// Notes of the owner who asks: more than two pages.
 const NOTES_OF_ANNA: usize = 50;
-/// Owners between two looks at the stream, which holds records in memory.
-const STEP: usize = 100;
+/// Requests of one kind between two looks at the log.
+const ROUND: usize = 100;
+/// Owners whose notes are created at the same time.
+const AT_ONCE: usize = 16;
+/// A median that is larger by this is no longer the same.
+const SAME: f64 = 1.1;
+/// Answers all requests that are measured, and nothing while the tables are filled.
+const FUNCTION: &str = "GetNotesFunction";
 
-/// Tables with some owners, and one among them who asks.
+/// A host whose tables have some owners, and one among them who asks.
 struct Tables {
-    api: Api,
+    host: Host,
     anna: Caller,
     note: String,
+    reader: Reader,
     seen: Vec<Seen>,
 }
 
 /// What a request took, over all rounds.
-#[derive(Clone, Default)]
 struct Seen {
-    times: Vec<Duration>,
-    usage: Usage,
+    latencies: Histogram<u64>,
+    /// Of one request; the same for each of them.
+    usage: Option<Usage>,
 }
 
-/// What Anna asks for: its name, and the event.
-type Question = (&'static str, fn(&Tables) -> HttpEvent);
+/// What Anna asks for.
+struct Question {
+    name: &'static str,
+    target: fn(&Tables) -> String,
+    /// Notes in its answer.
+    found: usize,
+}
 
-const QUESTIONS: [Question; 4] = [
-    ("get a note", |tables| tables.anna.request("GET /notes/{id}", &[("id", &tables.note)])),
-    ("list 20 notes", |tables| tables.anna.request("GET /notes", &[])),
-    ("search for a word that everybody has", |tables| tables.search("q=harbour")),
-    ("search for it and a rare one", |tables| tables.search("q=harbour+binoculars")),
+const QUESTIONS: [Question; 6] = [
+    Question { name: "get a note", target: |tables| format!("/notes/{}", tables.note), found: 1 },
+    Question { name: "list 20 notes", target: |_| "/notes".into(), found: 20 },
+    Question { name: "search: a word of all notes", target: |_| "/notes?q=harbour".into(), found: 20 },
+    Question { name: "that and a rare word", target: |_| "/notes?q=harbour+binoculars".into(), found: 5 },
+    Question {
+        name: "a word of one note, and of all others'",
+        target: |_| "/notes?q=ferry".into(),
+        found: 1,
+    },
+    Question { name: "a word of others' notes only", target: |_| "/notes?q=lighthouse".into(), found: 0 },
 ];
 
 impl Tables {
-    /// Seeds as people do: by the API, and the stream that follows from it.
-    async fn with_owners(owners: usize) -> Self {
-        let api = Api::open();
-        let anna = Caller::new("anna");
-        let mut note = String::new();
+    /// Fills them as people do: by the API, and the events that follow from it.
+    async fn with_owners(owners: usize, dev: bool) -> Self {
+        let arguments = if dev { vec![] } else { vec!["--release-handlers".into()] };
+        let host = Host::start_with(Options { arguments, release: !dev, ..Options::default() }).await;
+        let anna = host.api.caller("anna").await;
+        let mut note = Value::Null;
         for number in 0..NOTES_OF_ANNA {
-            note = create(&api, &anna, if number % 10 == 0 { "Harbour binoculars" } else { "Harbour" }).await;
+            note = anna.create(json!({ "title": title(number), "tags": ["plans"] })).await;
         }
         let bar = bar(owners);
-        for owner in 0..owners {
-            let caller = Caller::new(&format!("owner-{owner}"));
-            create(&api, &caller, "Harbour trip").await;
-            if owner % STEP == 0 {
-                api.stream.settle().await;
-                bar.set_position(owner as u64);
+        let others = stream::iter(0..owners).map(|owner| {
+            let host = &host;
+            async move {
+                let caller = host.api.caller(&format!("owner-{owner}")).await;
+                caller.create(json!({ "title": "Harbour lighthouse ferry", "tags": ["plans"] })).await;
             }
+        });
+        let mut others = others.buffer_unordered(AT_ONCE);
+        while others.next().await.is_some() {
+            bar.inc(1);
         }
-        api.stream.settle().await;
+        drop(others);
         bar.finish_and_clear();
-        Self { api, anna, note, seen: vec![Seen::default(); QUESTIONS.len()] }
-    }
-
-    fn search(&self, query: &str) -> HttpEvent {
-        self.anna.request("GET /notes", &[]).query(query)
+        host.api.idle().await;
+        let note = note["id"].as_str().unwrap_or_default().to_owned();
+        let seen = QUESTIONS.map(|_| Seen { latencies: latencies::histogram(), usage: None });
+        Self { host, anna, note, reader: Reader::of(FUNCTION), seen: seen.into() }
     }
 
     async fn ask(&mut self, question: usize) {
-        let event = QUESTIONS[question].1(self);
-        let started = Instant::now();
-        let (answered, usage) = measured(self.api.answer(event)).await;
-        self.seen[question].times.push(started.elapsed());
-        self.seen[question].usage = usage;
-        assert_eq!(answered.status, 200, "{}", answered.body);
-        assert_ne!(answered.json()["items"], json!([]), "{} finds something", QUESTIONS[question].0);
+        let Question { name, target, found } = &QUESTIONS[question];
+        let target = target(self);
+        let sent = Instant::now();
+        let answer = self.anna.get(&target).await;
+        latencies::record(&mut self.seen[question].latencies, sent.elapsed());
+        let answer = answer.expect(200);
+        let notes = answer["items"].as_array().map_or(1, Vec::len);
+        assert_eq!(notes, *found, "notes of: {name}");
+    }
+
+    /// What every request of this kind since the last look asked of DynamoDB.
+    async fn look(&mut self, question: usize) {
+        let logged = self.reader.read(&self.host).await;
+        assert_eq!(logged.invocations.len(), ROUND, "an invocation for each request");
+        for invocation in logged.invocations {
+            let usage = *self.seen[question].usage.get_or_insert(invocation.usage);
+            assert_eq!(invocation.usage, usage, "{} always costs the same", QUESTIONS[question].name);
+        }
     }
 }
 
-async fn create(api: &Api, caller: &Caller, title: &str) -> String {
-    let event = caller.request("POST /notes", &[]).json(&json!({ "title": title, "tags": ["plans"] }));
-    let answered = api.answer(event).await;
-    assert_eq!(answered.status, 201, "{}", answered.body);
-    answered.json()["id"].as_str().map(ToOwned::to_owned).unwrap_or_default()
+fn title(number: usize) -> &'static str {
+    match number {
+        7 => "Harbour ferry",
+        number if number.is_multiple_of(10) => "Harbour binoculars",
+        _ => "Harbour",
+    }
 }
 
 fn bar(owners: usize) -> ProgressBar {
@@ -111,53 +149,64 @@ fn bar(owners: usize) -> ProgressBar {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
+async fn main() -> std::io::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let mut both = [Tables::with_owners(FEW).await, Tables::with_owners(arguments.owners).await];
-    for round in 0..arguments.rounds {
-        for question in 0..QUESTIONS.len() {
-            // Whoever is second finds warmer caches: in turns.
-            for place in 0..both.len() {
-                both[(place + round) % 2].ask(question).await;
+    let many = Tables::with_owners(arguments.owners, arguments.dev).await;
+    let mut both = [Tables::with_owners(FEW, arguments.dev).await, many];
+    for question in 0..QUESTIONS.len() {
+        for round in 0..arguments.rounds {
+            for turn in 0..ROUND * both.len() {
+                // Whoever is second finds warmer caches: in turns.
+                both[(turn / 2 + turn + round) % 2].ask(question).await;
+            }
+            for tables in &mut both {
+                tables.look(question).await;
             }
         }
     }
-    let table = table(&mut both, arguments.owners);
+    let [few, many] = &both;
+    let table = table(few, many, arguments.owners);
     println!("{table}");
-    arguments.write.map_or(Ok(()), |path| section::write(&path, "Owners", &table))
+    if let Some(path) = arguments.write {
+        section::write(&path, "Owners", &table)?;
+    }
+    let is_same = (0..QUESTIONS.len()).all(|question| is_same(&few.seen[question], &many.seen[question]));
+    Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn table(both: &mut [Tables; 2], owners: usize) -> String {
+fn table(few: &Tables, many: &Tables, owners: usize) -> String {
     let mut table = format!(
         "| request | DynamoDB requests: {FEW} owners | {owners} | read units: {FEW} | {owners} | p50 µs: {FEW} | \
-         {owners} | p99 µs: {FEW} | {owners} | ratio of p50 |\n|---|---|---|---|---|---|---|---|---|---|\n"
+         {owners} | p99 µs: {FEW} | {owners} | ratio of p50 | the same |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
     );
-    for (question, (name, _)) in QUESTIONS.iter().enumerate() {
-        let [few, many] = both.each_mut().map(|tables| &mut tables.seen[question]);
-        few.times.sort_unstable();
-        many.times.sort_unstable();
+    for (question, Question { name, .. }) in QUESTIONS.iter().enumerate() {
+        let (few, many) = (&few.seen[question], &many.seen[question]);
+        let pair = |of: &dyn Fn(&Seen) -> String| format!("{} | {}", of(few), of(many));
         let columns = [
-            (few.usage.dynamodb_requests.to_string(), many.usage.dynamodb_requests.to_string()),
-            (few.usage.read_units.to_string(), many.usage.read_units.to_string()),
-            (micros(few.quantile(0.5)), micros(many.quantile(0.5))),
-            (micros(few.quantile(0.99)), micros(many.quantile(0.99))),
+            pair(&|seen| seen.usage().dynamodb_requests.to_string()),
+            pair(&|seen| seen.usage().read_units.to_string()),
+            pair(&|seen| seen.latencies.value_at_quantile(0.5).to_string()),
+            pair(&|seen| seen.latencies.value_at_quantile(0.99).to_string()),
         ];
-        let cells: Vec<String> = columns.iter().map(|(few, many)| format!("{few} | {many}")).collect();
-        let ratio = many.quantile(0.5).as_secs_f64() / few.quantile(0.5).as_secs_f64().max(1e-9);
+        let verdict = if is_same(few, many) { "yes" } else { "**no**" };
         // Writing into a String cannot fail.
-        let _infallible = writeln!(table, "| {name} | {} | {ratio:.2} |", cells.join(" | "));
+        let _infallible =
+            writeln!(table, "| {name} | {} | {:.2} | {verdict} |", columns.join(" | "), ratio(few, many));
     }
     table
 }
 
-fn micros(time: Duration) -> String {
-    time.as_micros().to_string()
+fn ratio(few: &Seen, many: &Seen) -> f64 {
+    let median = |seen: &Seen| seen.latencies.value_at_quantile(0.5) as f64;
+    median(many) / median(few).max(1.0)
+}
+
+fn is_same(few: &Seen, many: &Seen) -> bool {
+    few.usage() == many.usage() && ratio(few, many) <= SAME
 }
 
 impl Seen {
-    /// Of sorted times.
-    fn quantile(&self, q: f64) -> Duration {
-        let last = self.times.len().saturating_sub(1);
-        self.times.get((last as f64 * q).round() as usize).copied().unwrap_or_default()
+    fn usage(&self) -> Usage {
+        self.usage.unwrap_or_default()
     }
 }

@@ -1,7 +1,8 @@
 //! The loads: open loop, closed loop, note to mail, upload to thumbnails.
 
 use crate::client::{Connection, Error};
-use crate::measure::{Outcome, histogram};
+use crate::measure::Outcome;
+use bench::latencies::{histogram, record};
 use end_to_end::Host;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -89,7 +90,7 @@ async fn gather(
         match result {
             Some(latency) => {
                 outcome.done += 1;
-                latencies.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
+                record(&mut latencies, latency);
             }
             None => outcome.errors += 1,
         }

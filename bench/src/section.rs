@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Puts `table` between the markers of `section` in a Markdown file.
-pub(crate) fn write(path: &Path, section: &str, table: &str) -> std::io::Result<()> {
+pub fn write(path: &Path, section: &str, table: &str) -> std::io::Result<()> {
     let (begin, end) = (format!("<!-- begin {section} -->"), format!("<!-- end {section} -->"));
     let text = std::fs::read_to_string(path)?;
     let missing = || std::io::Error::other(format!("{} has no section {section}", path.display()));

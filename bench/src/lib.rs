@@ -1,0 +1,6 @@
+//! What several measurements share.
+#![forbid(unsafe_code)]
+
+pub mod invocations;
+pub mod latencies;
+pub mod section;
