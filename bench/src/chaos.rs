@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// `cargo run --profile optimised -p bench --bin bench-chaos`
+/// `cargo run --profile optimised --bin bench-chaos`
 #[derive(Parser)]
 struct Arguments {
     /// The seed of a run; several for several runs, one after the other.

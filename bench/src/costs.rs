@@ -14,7 +14,7 @@ use operations::{Operation, Operations};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// `cargo run --profile optimised -p bench --bin bench-costs`
+/// `cargo run --profile optimised --bin bench-costs`
 #[derive(Parser)]
 struct Arguments {
     /// A 12-megapixel photograph to upload.

@@ -13,7 +13,7 @@ use phases::{Phase, Plan};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// `cargo run --profile optimised -p bench --bin bench-load`
+/// `cargo run --profile optimised --bin bench-load`
 #[derive(Parser)]
 struct Arguments {
     /// Clients of the open loop; each creates a note a second.

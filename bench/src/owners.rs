@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// `cargo run --profile optimised -p bench --bin bench-owners`
+/// `cargo run --profile optimised --bin bench-owners`
 #[derive(Parser)]
 struct Arguments {
     /// Owners in the larger tables.
