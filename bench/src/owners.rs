@@ -86,8 +86,7 @@ const QUESTIONS: [Question; 6] = [
 impl Tables {
     /// Fills them as people do: by the API, and the events that follow from it.
     async fn with_owners(owners: usize, dev: bool) -> Self {
-        let arguments = if dev { vec![] } else { vec!["--release-handlers".into()] };
-        let host = Host::start_with(Options { arguments, release: !dev, ..Options::default() }).await;
+        let host = Host::start_with(Options { optimised: !dev, ..Options::default() }).await;
         let anna = host.api.caller("anna").await;
         let mut note = Value::Null;
         for number in 0..NOTES_OF_ANNA {

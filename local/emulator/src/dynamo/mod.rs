@@ -66,23 +66,24 @@ impl Dynamo {
         }
     }
 
-    /// Deletes what has expired; returns how many items.
+    /// Deletes what has expired; returns how many items. Between any two, waiting requests have their turn.
     pub(crate) fn sweep_ttl(&self) -> usize {
-        let swept = {
-            let store = lock(&self.store);
-            pollster::block_on(dynoxide::ttl::sweep_expired_items(store.engine()))
-        };
-        match swept {
-            Ok(0) => 0,
-            Ok(count) => {
-                self.shared.changed();
-                count
-            }
-            Err(error) => {
-                tracing::error!(%error, "expired items could not be deleted");
-                0
+        let now = self.shared.clock.now();
+        let mut swept = 0;
+        loop {
+            match lock(&self.store).remove_expired(now) {
+                Ok(true) => swept += 1,
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::error!(%error, "expired items could not be deleted");
+                    break;
+                }
             }
         }
+        if swept > 0 {
+            self.shared.changed();
+        }
+        swept
     }
 
     /// Drops the stream records older than 24 hours.

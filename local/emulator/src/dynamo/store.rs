@@ -3,13 +3,15 @@
 
 use crate::{Clock, OpenError};
 use chrono::{DateTime, TimeDelta, Utc};
-use dynoxide::storage::Storage;
+use dynoxide::storage::{Storage, TableMetadata};
+use dynoxide::{DynoxideError, actions};
+use rusqlite::OptionalExtension;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::Action;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// How long a stream keeps its records.
 const RETENTION: TimeDelta = TimeDelta::hours(24);
@@ -26,6 +28,12 @@ const SKIP_UNCHANGED: &str = "CREATE TEMP TRIGGER emulator_skip_unchanged BEFORE
      AND emulator_same_item(NEW.old_image, NEW.new_image) \
      BEGIN SELECT RAISE(IGNORE); END";
 
+/// A record says when it was DynamoDB itself that removed an item. Temporary for the same reason.
+const NAME_THE_REMOVER: &str = "CREATE TEMP TRIGGER emulator_name_the_remover AFTER INSERT ON main._stream_records \
+     WHEN NEW.event_name = 'REMOVE' AND emulator_is_expiring() \
+     BEGIN UPDATE _stream_records SET user_identity = \
+     '{\"type\":\"Service\",\"principalId\":\"dynamodb.amazonaws.com\"}' WHERE rowid = NEW.rowid; END";
+
 /// The highest sequence number ever trimmed: the engine alone would start over from the clock, which may have been
 /// set back, and readers would not see records below their checkpoint.
 const MARK: &str =
@@ -37,6 +45,8 @@ const HIGHEST: &str = "SELECT MAX(COALESCE((SELECT MAX(CAST(sequence_number AS I
 /// The engine and its file.
 pub(super) struct Store {
     engine: Storage,
+    /// Whether an item is being removed because it expired.
+    is_expiring: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -65,17 +75,56 @@ impl Store {
             Ok(same_item(old, new))
         })?;
         connection.execute_batch(SKIP_UNCHANGED)?;
+        let is_expiring = Arc::new(AtomicBool::new(false));
+        let asked = is_expiring.clone();
+        connection.create_scalar_function(
+            "emulator_is_expiring",
+            0,
+            FunctionFlags::SQLITE_UTF8,
+            move |_| Ok(asked.load(Ordering::Relaxed)),
+        )?;
+        connection.execute_batch(NAME_THE_REMOVER)?;
         connection.update_hook(Some(move |action, _: &str, table: &str, _| {
             if action == Action::SQLITE_INSERT && table == "_stream_records" {
                 on_record();
             }
         }));
         highest.store(connection.query_row(HIGHEST, [], |row| row.get(0))?, Ordering::Relaxed);
-        Ok(Self { engine })
+        Ok(Self { engine, is_expiring })
     }
 
     pub(super) fn engine(&self) -> &Storage {
         &self.engine
+    }
+
+    /// Removes one item whose time to live has passed at `now`; `false` when there is none. The engine's own sweep reads
+    /// every item of every table for that, while all requests wait.
+    pub(super) fn remove_expired(&self, now: DateTime<Utc>) -> Result<bool, DynoxideError> {
+        for table in self.engine.list_ttl_enabled_tables()? {
+            let Some(key) = self.expired_key(&table, now)? else { continue };
+            let request = serde_json::from_value(json!({ "TableName": table.table_name, "Key": key }));
+            let request = request.map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
+            self.is_expiring.store(true, Ordering::Relaxed);
+            let removed = pollster::block_on(actions::delete_item::execute(&self.engine, request));
+            self.is_expiring.store(false, Ordering::Relaxed);
+            return removed.map(|_| true);
+        }
+        Ok(false)
+    }
+
+    /// The key of some expired item of a table, found by an index of when each expires.
+    fn expired_key(&self, table: &TableMetadata, now: DateTime<Utc>) -> Result<Option<Value>, DynoxideError> {
+        let Some(attribute) = &table.ttl_attribute else { return Ok(None) };
+        let name = quoted(&table.table_name);
+        let index = quoted(&format!("emulator_expiry {} {attribute}", table.table_name));
+        let path = format!("$.{}.N", Value::from(attribute.as_str())).replace('\'', "''");
+        let expires = format!("CAST(json_extract(item_json, '{path}') AS INTEGER)");
+        let connection = self.engine.conn();
+        connection.execute_batch(&format!("CREATE INDEX IF NOT EXISTS {index} ON {name} ({expires})"))?;
+        let mut statement = connection
+            .prepare_cached(&format!("SELECT item_json FROM {name} WHERE {expires} < ?1 LIMIT 1"))?;
+        let item: Option<String> = statement.query_row([now.timestamp()], |row| row.get(0)).optional()?;
+        Ok(item.and_then(|item| key_of(&item, &table.key_schema)))
     }
 
     /// Drops the records older than 24 hours at `now`. Their sequence numbers are microseconds since the epoch.
@@ -95,6 +144,20 @@ impl Store {
         }
         transaction.commit()
     }
+}
+
+/// A name as SQL takes it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The key of an item, both in DynamoDB's JSON.
+fn key_of(item: &str, key_schema: &str) -> Option<Value> {
+    let item: Map<String, Value> = serde_json::from_str(item).ok()?;
+    let schema: Value = serde_json::from_str(key_schema).ok()?;
+    let names = schema.as_array()?.iter().map(|part| part["AttributeName"].as_str());
+    let key = names.map(|name| Some((name?.to_owned(), item.get(name?)?.clone())));
+    key.collect::<Option<Map<_, _>>>().map(Value::Object)
 }
 
 /// The clock as the engine reads it.

@@ -121,6 +121,45 @@ fn expired_items_go_on_this_clock_and_say_who_removed_them() {
     assert_eq!(records[1]["userIdentity"]["PrincipalId"], "dynamodb.amazonaws.com");
 }
 
+/// By other names than most: of keys, of the attribute; with both parts of a key, and nothing of a time that is no number.
+#[test]
+fn what_has_not_expired_stays_whatever_its_attributes_are() {
+    let fixture = Fixture::new();
+    let (table, attribute) = ("more.notes", "it's \u{fc}ber.time");
+    let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
+    let named = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+    fixture.call(
+        "CreateTable",
+        &json!({"TableName": table, "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [named("owner"), named("at")], "KeySchema": [key("owner", "HASH"), key("at", "RANGE")]}),
+    );
+    let specification = json!({"Enabled": true, "AttributeName": attribute});
+    fixture.call("UpdateTimeToLive", &json!({"TableName": table, "TimeToLiveSpecification": specification}));
+    let now = fixture.clock.now().timestamp();
+    let items = [
+        ("past", json!({"N": (now - 1).to_string()})),
+        ("long past", json!({"N": "1"})),
+        ("future", json!({"N": (now + 60).to_string()})),
+        ("text", json!({"S": "1"})),
+        ("list", json!({"L": [{"N": "1"}]})),
+    ];
+    for (at, expires) in items {
+        let mut item = json!({"owner": {"S": "anna"}, "at": {"S": at}});
+        item[attribute] = expires;
+        fixture.call("PutItem", &json!({"TableName": table, "Item": item}));
+    }
+    let without = json!({"owner": {"S": "anna"}, "at": {"S": "never"}});
+    fixture.call("PutItem", &json!({"TableName": table, "Item": without}));
+    assert_eq!(fixture.dynamo.sweep_ttl(), 2);
+    let left = fixture.call("Scan", &json!({"TableName": table}));
+    let mut left: Vec<_> =
+        left["Items"].as_array().unwrap().iter().map(|item| item["at"]["S"].as_str().unwrap()).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["future", "list", "never", "text"]);
+    fixture.clock.advance(TimeDelta::minutes(2));
+    assert_eq!(fixture.dynamo.sweep_ttl(), 1);
+}
+
 #[test]
 fn a_repeated_transaction_is_carried_out_once() {
     let fixture = Fixture::new();
