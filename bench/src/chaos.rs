@@ -1,7 +1,6 @@
 //! The long run of chaos: what was lost, what was doubled, and how much went wrong meanwhile.
 #![forbid(unsafe_code)]
 
-use bench::section;
 use chaos::{Outcome, Plan, Progress};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -6,7 +6,6 @@ mod cost;
 mod operations;
 mod prices;
 
-use bench::section;
 use bill::Stack;
 use clap::Parser;
 use end_to_end::{Host, Options, workspace};

@@ -3,4 +3,3 @@
 
 pub mod invocations;
 pub mod latencies;
-pub mod section;

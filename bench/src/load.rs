@@ -5,7 +5,6 @@ mod client;
 mod measure;
 mod phases;
 
-use bench::section;
 use clap::Parser;
 use end_to_end::{Host, Options};
 use measure::Processes;

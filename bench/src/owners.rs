@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use bench::invocations::Reader;
-use bench::{latencies, section};
+use bench::latencies;
 use clap::Parser;
 use end_to_end::{Caller, Host, Options};
 use futures_util::{StreamExt, stream};

@@ -14,8 +14,6 @@ mod phases;
 mod process;
 mod report;
 mod runtime_api;
-#[path = "../../src/section.rs"]
-mod section;
 mod table;
 
 use clap::Parser;

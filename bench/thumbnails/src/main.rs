@@ -18,8 +18,6 @@ mod goals;
 mod judge;
 mod ours;
 mod report;
-#[path = "../../src/section.rs"]
-mod section;
 
 use candidate::{Candidate, Job};
 use clap::Parser;

@@ -1,4 +1,5 @@
 //! Where figures go: sections of a Markdown file, each between two markers.
+#![forbid(unsafe_code)]
 
 use std::path::Path;
 
