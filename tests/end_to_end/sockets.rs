@@ -212,3 +212,24 @@ async fn odd_paths_lead_nowhere_and_no_header_changes_the_route() {
     }
     assert_eq!(anna.get(&format!("/notes/{id}")).await.expect(200), note);
 }
+
+/// A page that lets its own name lead to loopback, and one that posts across origins.
+#[tokio::test]
+async fn the_control_routes_answer_to_no_web_page_from_elsewhere() {
+    let host = Host::start().await;
+    let address = host.api.url.strip_prefix("http://").unwrap().to_owned();
+    let ask = |line: &str, name: &str, origin: &str| {
+        format!("{line} HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n{origin}content-length: 0\r\n\r\n")
+    };
+    let page = format!("origin: http://{address}\r\n");
+    for origin in ["", page.as_str()] {
+        assert_eq!(answer(&host, ask("GET /_local/clock", &address, origin)).await.0, 200);
+    }
+    for (name, origin) in [("evil.example", ""), (address.as_str(), "origin: https://evil.example\r\n")] {
+        for line in
+            ["GET /_local/token?sub=anna", "POST /_local/schedules/DailyReportFunction/run", "GET /_local/"]
+        {
+            assert_eq!(answer(&host, ask(line, name, origin)).await.0, 403, "{line} {name} {origin}");
+        }
+    }
+}

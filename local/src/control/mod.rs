@@ -1,6 +1,7 @@
 //! The routes under `/_local/`: what people and tests look at and turn while the system runs.
 
 mod events;
+mod guard;
 mod idle;
 mod observe;
 mod operate;
@@ -68,6 +69,7 @@ pub fn router(control: Arc<Control>) -> Router {
         .route("/_local/", get(page::page))
         .route("/_local/{file}", get(page::file))
         .nest("/_local", routes)
+        .layer(axum::middleware::from_fn(guard::guard))
         .with_state(control)
 }
 
@@ -82,6 +84,10 @@ pub(crate) struct Refusal(StatusCode, String);
 impl Refusal {
     pub(crate) fn bad_request(message: impl ToString) -> Self {
         Self(StatusCode::BAD_REQUEST, message.to_string())
+    }
+
+    fn forbidden(message: impl ToString) -> Self {
+        Self(StatusCode::FORBIDDEN, message.to_string())
     }
 
     pub(crate) fn not_found(message: impl ToString) -> Self {
