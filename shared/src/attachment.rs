@@ -1,5 +1,6 @@
 //! Attachments: files that hang on a note.
 
+use crate::hex;
 use crate::limits;
 use crate::note::Id;
 use crate::owner::Owner;
@@ -9,6 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Where an attachment is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +47,17 @@ pub struct Attachment {
     pub width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub height: Option<u32>,
+    /// What to show until a thumbnail is there: a ThumbHash in base64.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub placeholder: Option<String>,
     #[serde(default)]
     pub thumbnails: Vec<Thumbnail>,
+    /// What the thumbnails are files of.
+    #[serde(default)]
+    pub thumbnail_format: ThumbnailFormat,
+    /// Where the thumbnails are. `None` of those that were made before there were sets.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub thumbnail_set: Option<ThumbnailSet>,
     pub created_at: Timestamp,
     /// When it became ready or failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -61,6 +72,100 @@ pub struct Thumbnail {
     pub height: u32,
 }
 
+/// What thumbnails are files of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThumbnailFormat {
+    /// Half the bytes, and keeps transparency.
+    #[default]
+    WebP,
+    /// For what cannot read WebP.
+    Jpeg,
+}
+
+impl ThumbnailFormat {
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::WebP => "image/webp",
+            Self::Jpeg => "image/jpeg",
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::WebP => "webp",
+            Self::Jpeg => "jpg",
+        }
+    }
+}
+
+/// Orders the uploads to one key: hexadecimal digits, of which S3 says to fill up the shorter with zeros on the right and to
+/// compare as text.
+#[derive(Clone, Debug)]
+pub struct Sequencer(String);
+
+impl Sequencer {
+    /// As an event has it.
+    pub fn new(text: &str) -> Self {
+        Self(text.chars().filter(char::is_ascii_alphanumeric).collect())
+    }
+
+    /// In the form that compares as text. They have up to 32 digits today; twice that leaves room.
+    pub fn padded(&self) -> String {
+        format!("{:0<64}", self.0)
+    }
+}
+
+impl PartialEq for Sequencer {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Sequencer {}
+
+impl PartialOrd for Sequencer {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Sequencer {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.padded().cmp(&other.padded())
+    }
+}
+
+/// The thumbnails of one upload, by the order of its event and the checksum of its content: no other upload's can come to
+/// lie over them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ThumbnailSet(String);
+
+impl ThumbnailSet {
+    /// Of the content that was found on an event.
+    pub fn new(sequencer: &Sequencer, content: &[u8]) -> Self {
+        const BYTES: usize = 16;
+        let digest = Sha256::digest(content);
+        Self(format!("{}-{}", sequencer.0, hex::encode(&digest[..BYTES])))
+    }
+
+    pub fn sequencer(&self) -> Sequencer {
+        Sequencer::new(self.0.split('-').next().unwrap_or_default())
+    }
+}
+
+/// A picture that was checked, as its attachment shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Pixels, upright.
+    pub width: u32,
+    pub height: u32,
+    pub placeholder: String,
+    pub thumbnails: Vec<Thumbnail>,
+    pub set: ThumbnailSet,
+}
+
 /// The body of `POST /notes/{id}/attachments`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object that announces a file")]
@@ -71,6 +176,8 @@ pub struct NewAttachment {
     pub size: u64,
     #[serde(default)]
     pub sha256: Option<String>,
+    #[serde(default)]
+    pub thumbnail_format: ThumbnailFormat,
 }
 
 /// Reads a number without a fraction. JSON has one kind of number, so that `3.0` is one too (JSON Schema 2020-12,
@@ -105,7 +212,7 @@ impl NewAttachment {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        Ok(Self { filename, content_type, size: self.size, sha256 })
+        Ok(Self { filename, content_type, sha256, ..self })
     }
 
     /// A pending attachment of `note_id`.
@@ -121,7 +228,10 @@ impl NewAttachment {
             reason: None,
             width: None,
             height: None,
+            placeholder: None,
             thumbnails: Vec::new(),
+            thumbnail_format: self.thumbnail_format,
+            thumbnail_set: None,
             created_at: now,
             processed_at: None,
         }
@@ -195,10 +305,33 @@ impl ObjectKey {
         format!("uploads/{}/{}/{}", self.owner.to_key_segment(), self.note_id, self.attachment_id)
     }
 
-    /// The key of one thumbnail, in the thumbnails bucket.
-    pub fn thumbnail(&self, size: u32) -> String {
+    /// What the keys of all its thumbnails begin with, in the thumbnails bucket.
+    pub fn thumbnails(&self) -> String {
         let owner = self.owner.to_key_segment();
-        format!("thumbnails/{owner}/{}/{}/{size}.jpg", self.note_id, self.attachment_id)
+        format!("thumbnails/{owner}/{}/{}/", self.note_id, self.attachment_id)
+    }
+
+    /// The key of one thumbnail.
+    pub fn thumbnail(&self, set: &ThumbnailSet, format: ThumbnailFormat, size: u32) -> String {
+        format!("{}{}/{size}.{}", self.thumbnails(), set.0, format.extension())
+    }
+
+    /// The key of a thumbnail that was made before there were sets.
+    pub fn thumbnail_without_set(&self, size: u32) -> String {
+        format!("{}{size}.jpg", self.thumbnails())
+    }
+
+    /// Whether no upload that is still to be dealt with can need the thumbnail of a key: it is not of the set that the
+    /// attachment shows, nor of an upload after the `latest` that was dealt with.
+    pub fn is_superseded(&self, thumbnail: &str, shown: &Attachment, latest: &Sequencer) -> bool {
+        let Some(place) = thumbnail.strip_prefix(&self.thumbnails()) else { return false };
+        match place.split_once('/') {
+            Some((set, _)) => {
+                let set = ThumbnailSet(set.to_owned());
+                shown.thumbnail_set.as_ref() != Some(&set) && set.sequencer() <= *latest
+            }
+            None => shown.thumbnail_set.is_some() || shown.thumbnails.is_empty(),
+        }
     }
 
     /// Reads the key of an upload; `None` for any other key.
@@ -226,7 +359,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn new(filename: &str, content_type: &str) -> NewAttachment {
-        NewAttachment { filename: filename.into(), content_type: content_type.into(), size: 1, sha256: None }
+        NewAttachment {
+            filename: filename.into(),
+            content_type: content_type.into(),
+            size: 1,
+            sha256: None,
+            thumbnail_format: ThumbnailFormat::default(),
+        }
     }
 
     #[test]
@@ -279,6 +418,42 @@ mod tests {
         };
         assert!(claims("a.txt", "image/png") && claims("a.JPG", "text/plain"));
         assert!(!claims("a.txt", "text/plain"));
+    }
+
+    #[test]
+    fn sequencers_compare_as_if_they_were_of_one_length() {
+        let ordered = ["", "0A", "0A1", "0AFF00", "0B"].map(Sequencer::new);
+        assert!(ordered.is_sorted() && Sequencer::new("0A") == Sequencer::new("0A00"));
+        assert_eq!(ThumbnailSet::new(&Sequencer::new("0A1/../"), b"x").sequencer(), ordered[2]);
+    }
+
+    #[test]
+    fn only_what_can_never_be_shown_is_superseded() {
+        let key = ObjectKey {
+            owner: Owner::new("anna").unwrap(),
+            note_id: Id::new(Timestamp::from_millis(5)),
+            attachment_id: Id::new(Timestamp::from_millis(6)),
+        };
+        let set = |sequencer, content| ThumbnailSet::new(&Sequencer::new(sequencer), content);
+        let mut shown = new("a", "b/c").into_attachment(key.note_id, Timestamp::from_millis(0));
+        let is_superseded =
+            |shown: &Attachment, thumbnail: &str| key.is_superseded(thumbnail, shown, &Sequencer::new("0B"));
+        let of = |set: &ThumbnailSet| key.thumbnail(set, ThumbnailFormat::WebP, 160);
+        assert!(is_superseded(&shown, &of(&set("0B", b"one"))), "nothing is shown");
+        shown.thumbnail_set = Some(set("0B", b"one"));
+        for (thumbnail, expected) in [
+            (of(&set("0B", b"one")), false),
+            (of(&set("0B", b"two")), true),
+            (of(&set("0A", b"one")), true),
+            (of(&set("0C", b"two")), false),
+            (key.thumbnail_without_set(160), true),
+            ("thumbnails/of/another/160.jpg".to_owned(), false),
+        ] {
+            assert_eq!(is_superseded(&shown, &thumbnail), expected, "{thumbnail}");
+        }
+        shown.thumbnail_set = None;
+        shown.thumbnails = vec![Thumbnail { size: 160, width: 1, height: 1 }];
+        assert!(!is_superseded(&shown, &key.thumbnail_without_set(160)));
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! The edge to S3: uploads, thumbnails, and the presigned URLs that let browsers reach them.
 
-use crate::attachment::{Attachment, ObjectKey, THUMBNAIL_SIZES};
+use crate::attachment::{Attachment, ObjectKey, ThumbnailFormat, ThumbnailSet};
 use crate::dynamodb::failure;
 use crate::failure::Failure;
 use crate::limits;
@@ -80,12 +80,21 @@ impl Objects {
     }
 
     /// A GET of one thumbnail.
-    pub async fn presign_thumbnail(&self, key: &ObjectKey, size: u32) -> Result<String, Failure> {
+    pub async fn presign_thumbnail(
+        &self,
+        key: &ObjectKey,
+        attachment: &Attachment,
+        size: u32,
+    ) -> Result<String, Failure> {
+        let key = match &attachment.thumbnail_set {
+            Some(set) => key.thumbnail(set, attachment.thumbnail_format, size),
+            None => key.thumbnail_without_set(size),
+        };
         let request = self
             .client
             .get_object()
             .bucket(&self.thumbnails)
-            .key(key.thumbnail(size))
+            .key(key)
             .presigned(expiring_in(limits::DOWNLOAD_URL_LIFE)?)
             .await
             .map_err(|error| failure(&error))?;
@@ -102,10 +111,11 @@ impl Objects {
                 return if is_gone { Ok(None) } else { Err(failure(&error)) };
             }
         };
-        let mut bytes = Vec::new();
+        // The length that S3 tells is not taken for granted: this bounds our memory.
+        let told = output.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(usize::try_from(told.min(maximum)).unwrap_or(0));
         while let Some(chunk) = output.body.next().await {
             let chunk = chunk.map_err(Failure::passing)?;
-            // The length that S3 tells is not taken for granted: this bounds our memory.
             if (bytes.len() + chunk.len()) as u64 > maximum {
                 return Err(Failure::permanent(format!("it has more than {maximum} bytes")));
             }
@@ -115,15 +125,22 @@ impl Objects {
     }
 
     /// Stores one thumbnail.
-    pub async fn put_thumbnail(&self, key: &ObjectKey, size: u32, jpeg: Vec<u8>) -> Result<(), Failure> {
+    pub async fn put_thumbnail(
+        &self,
+        key: &ObjectKey,
+        set: &ThumbnailSet,
+        format: ThumbnailFormat,
+        size: u32,
+        bytes: Vec<u8>,
+    ) -> Result<(), Failure> {
         self.client
             .put_object()
             .bucket(&self.thumbnails)
-            .key(key.thumbnail(size))
-            .content_type("image/jpeg")
-            // The key is the attachment's own, so the picture behind it never changes.
+            .key(key.thumbnail(set, format, size))
+            .content_type(format.content_type())
+            // The set is that of one content, so the picture behind the key never changes.
             .cache_control("private, max-age=31536000, immutable")
-            .body(ByteStream::from(jpeg))
+            .body(ByteStream::from(bytes))
             .send()
             .await
             .map_err(|error| failure(&error))?;
@@ -132,28 +149,28 @@ impl Objects {
 
     /// Removes an attachment's upload and thumbnails; what is not there counts as removed.
     pub async fn remove(&self, key: &ObjectKey) -> Result<(), Failure> {
-        self.remove_thumbnails(key).await?;
-        self.client
-            .delete_object()
-            .bucket(&self.uploads)
-            .key(key.upload())
-            .send()
-            .await
-            .map_err(|error| failure(&error))?;
+        self.remove_thumbnails(key, |_| true).await?;
+        self.remove_object(&self.uploads, &key.upload()).await
+    }
+
+    /// Removes those of an attachment's thumbnails whose keys are `meant`. Of more than S3 lists at once, which is hundreds
+    /// of sets, the rest is left to the next time.
+    pub async fn remove_thumbnails(
+        &self,
+        key: &ObjectKey,
+        meant: impl Fn(&str) -> bool,
+    ) -> Result<(), Failure> {
+        let request = self.client.list_objects_v2().bucket(&self.thumbnails).prefix(key.thumbnails());
+        let listed = request.send().await.map_err(|error| failure(&error))?;
+        for thumbnail in listed.contents().iter().filter_map(|object| object.key()).filter(|key| meant(key)) {
+            self.remove_object(&self.thumbnails, thumbnail).await?;
+        }
         Ok(())
     }
 
-    /// Removes an attachment's thumbnails.
-    pub async fn remove_thumbnails(&self, key: &ObjectKey) -> Result<(), Failure> {
-        for size in THUMBNAIL_SIZES {
-            self.client
-                .delete_object()
-                .bucket(&self.thumbnails)
-                .key(key.thumbnail(size))
-                .send()
-                .await
-                .map_err(|error| failure(&error))?;
-        }
+    async fn remove_object(&self, bucket: &str, key: &str) -> Result<(), Failure> {
+        let request = self.client.delete_object().bucket(bucket).key(key);
+        request.send().await.map_err(|error| failure(&error))?;
         Ok(())
     }
 }

@@ -256,7 +256,7 @@ fn is<E: std::error::Error + Send + Sync + 'static>(error: &Error, kind: fn(&E) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attachment::ObjectKey;
+    use crate::attachment::{NewAttachment, ObjectKey, Sequencer, ThumbnailFormat, ThumbnailSet};
     use crate::fake::{Answer, FakeAws};
     use crate::note::Id;
     use crate::owner::Owner;
@@ -319,10 +319,20 @@ mod tests {
     #[tokio::test]
     async fn what_is_presigned_is_not_asked_yet() {
         let key = ObjectKey { owner: anna(), note_id: id(1), attachment_id: id(2) };
+        let attachment = NewAttachment {
+            filename: "a.png".into(),
+            content_type: "image/png".into(),
+            size: 1,
+            sha256: None,
+            thumbnail_format: ThumbnailFormat::WebP,
+        };
+        let attachment = attachment.into_attachment(id(1), Timestamp::from_millis(2));
+        let set = ThumbnailSet::new(&Sequencer::new("0A"), b"content");
         let objects = FakeAws::default().objects();
-        let (_, usage) = measured(objects.presign_thumbnail(&key, 256)).await;
+        let (_, usage) = measured(objects.presign_thumbnail(&key, &attachment, 256)).await;
         assert_eq!(usage, Usage::default());
-        let (_, usage) = measured(objects.put_thumbnail(&key, 256, Vec::new())).await;
+        let (_, usage) =
+            measured(objects.put_thumbnail(&key, &set, ThumbnailFormat::WebP, 256, Vec::new())).await;
         assert_eq!(usage, Usage { s3_writes: 1, ..Usage::default() });
     }
 

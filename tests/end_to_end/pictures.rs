@@ -2,6 +2,7 @@
 
 use end_to_end::{Caller, Host};
 use serde_json::{Value, json};
+use std::io::Cursor;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -76,11 +77,12 @@ async fn a_photograph_becomes_ready_with_upright_thumbnails() {
     assert!(download.header("content-disposition").unwrap().starts_with("attachment"));
 }
 
-fn decode(jpeg: &[u8]) -> image::RgbImage {
-    let mut decoder = jpeg_decoder::Decoder::new(jpeg);
-    let pixels = decoder.decode().expect("a picture");
-    let info = decoder.info().expect("a header");
-    image::RgbImage::from_raw(info.width.into(), info.height.into(), pixels).expect("three bytes a pixel")
+fn decode(webp: &[u8]) -> image::RgbImage {
+    let mut decoder = image_webp::WebPDecoder::new(Cursor::new(webp)).expect("a WebP");
+    let (width, height) = decoder.dimensions();
+    let mut pixels = vec![0; decoder.output_buffer_size().expect("a size")];
+    decoder.read_image(&mut pixels).expect("a picture");
+    image::RgbImage::from_raw(width, height, pixels).expect("three bytes a pixel")
 }
 
 fn mean_difference(one: &image::RgbImage, other: &image::RgbImage) -> f64 {

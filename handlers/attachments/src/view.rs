@@ -23,6 +23,8 @@ pub(crate) struct AttachmentView {
     width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     height: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placeholder: Option<String>,
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     processed_at: Option<Timestamp>,
@@ -68,7 +70,7 @@ impl AttachmentView {
                     size: thumbnail.size,
                     width: thumbnail.width,
                     height: thumbnail.height,
-                    url: objects.presign_thumbnail(key, thumbnail.size).await?,
+                    url: objects.presign_thumbnail(key, &attachment, thumbnail.size).await?,
                 });
             }
         }
@@ -82,6 +84,7 @@ impl AttachmentView {
             reason: attachment.reason,
             width: attachment.width,
             height: attachment.height,
+            placeholder: attachment.placeholder,
             created_at: attachment.created_at,
             processed_at: attachment.processed_at,
             download_url,

@@ -45,7 +45,13 @@ static SHA256: LazyLock<Schema> =
     LazyLock::new(|| Schema::at("/components/schemas/NewAttachment/properties/sha256"));
 
 fn attachment() -> NewAttachment {
-    NewAttachment { filename: "a".into(), content_type: "a/b".into(), size: 1, sha256: None }
+    NewAttachment {
+        filename: "a".into(),
+        content_type: "a/b".into(),
+        size: 1,
+        sha256: None,
+        thumbnail_format: Default::default(),
+    }
 }
 
 /// Texts with every kind of character that a rule tells from the others, some of them as long as a rule allows.

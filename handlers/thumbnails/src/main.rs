@@ -5,6 +5,8 @@ mod notification;
 mod thumbnails;
 
 #[cfg(test)]
+mod order_tests;
+#[cfg(test)]
 mod tests;
 
 use aws_lambda_events::sqs::SqsEvent;

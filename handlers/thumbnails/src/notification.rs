@@ -4,6 +4,7 @@
 //! missing or changed would stop every upload.
 
 use serde::Deserialize;
+use shared::attachment::Sequencer;
 use shared::failure::Failure;
 use shared::json;
 use shared::timestamp::Timestamp;
@@ -19,8 +20,7 @@ pub(crate) struct Upload {
     pub(crate) bucket: String,
     pub(crate) key: String,
     pub(crate) size: Option<u64>,
-    /// Orders the events of one key.
-    pub(crate) sequencer: String,
+    pub(crate) sequencer: Sequencer,
     pub(crate) at: Option<Timestamp>,
 }
 
@@ -52,7 +52,7 @@ fn upload(record: Record) -> Option<Result<Upload, Failure>> {
             bucket: record.s3.bucket.name,
             key,
             size: record.s3.object.size,
-            sequencer: record.s3.object.sequencer,
+            sequencer: Sequencer::new(&record.s3.object.sequencer),
             at: record.event_time,
         })
     })

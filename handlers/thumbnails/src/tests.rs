@@ -2,20 +2,22 @@ use crate::thumbnails::Thumbnails;
 use aws_lambda_events::s3::S3Event;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde_json::{Value, json};
+use shared::attachment::{Sequencer, ThumbnailSet};
 use shared::fake::{Answer, Call, FakeAws};
-use std::sync::Mutex;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 const NOTE: &str = "019bc123-4567-7abc-8def-0123456789ab";
 const ATTACHMENT: &str = "019bc123-89ab-7abc-8def-0123456789ab";
 /// Of the object in the sample event.
 const SIZE: u64 = 2048;
-const SEQUENCER: &str = "0055AED6DCD90281E5";
+pub(crate) const SEQUENCER: &str = "0055AED6DCD90281E5";
 
-fn sample() -> SqsEvent {
+pub(crate) fn sample() -> SqsEvent {
     serde_json::from_str(include_str!("../../../events/thumbnails.json")).unwrap()
 }
 
-fn with_body(body: &str) -> SqsEvent {
+pub(crate) fn with_body(body: &str) -> SqsEvent {
     let mut event = sample();
     event.records[0].body = Some(body.to_owned());
     event
@@ -37,7 +39,7 @@ fn item(filename: &str, content_type: &str) -> Value {
 }
 
 /// A GIF of 2 × 1 red pixels: the smallest real picture that can be written by hand.
-fn gif() -> Vec<u8> {
+pub(crate) fn gif() -> Vec<u8> {
     let mut bytes = b"GIF89a\x02\0\x01\0\x80\0\0\xFF\0\0\0\0\xFF".to_vec();
     bytes.extend(b"\x2C\0\0\0\0\x02\0\x01\0\0\x02\x02\x04\x0A\0\x3B");
     bytes
@@ -45,10 +47,12 @@ fn gif() -> Vec<u8> {
 
 /// What AWS holds and does.
 #[derive(Clone, Default)]
-struct State {
+pub(crate) struct State {
     /// The attachment's item, as DynamoDB's JSON.
-    item: Option<Value>,
-    upload: Option<Vec<u8>>,
+    pub(crate) item: Option<Value>,
+    pub(crate) upload: Option<Vec<u8>>,
+    /// The keys of what is in the thumbnails bucket.
+    pub(crate) thumbnails: BTreeSet<String>,
     /// What changes when the last thumbnail is stored.
     meanwhile: Option<fn(&mut State)>,
     /// S3 answers 503.
@@ -57,46 +61,82 @@ struct State {
 
 impl State {
     fn aws(self) -> FakeAws {
-        let state = Mutex::new(self);
-        FakeAws::answering(move |call| state.lock().unwrap().answer(call))
+        aws(&Arc::new(Mutex::new(self)))
     }
 
     fn answer(&mut self, call: &Call) -> Option<Answer> {
-        let operation = call.operation.split(' ').next().unwrap_or_default();
+        let (operation, path) = call.operation.split_once(' ').unwrap_or((&call.operation, ""));
         match operation {
             "GET" | "PUT" | "DELETE" if self.has_no_s3 => {
                 Some(Answer::text(503, "<Error><Code>SlowDown</Code></Error>"))
             }
             "GetItem" => self.item.as_ref().map(|item| Answer::json(json!({ "Item": item }))),
             "UpdateItem" if !self.takes(call) => Some(Answer::error("ConditionalCheckFailedException")),
-            "UpdateItem" => {
-                let values = &call.json["ExpressionAttributeValues"];
-                for (name, value) in [("sequencer", ":sequencer"), ("status", ":status")] {
-                    self.item.as_mut().unwrap()[name] = values[value].clone();
-                }
-                None
-            }
+            "UpdateItem" => Some(self.update(call)),
+            "GET" if path.trim_end_matches('/') == "/thumbnails" => Some(self.list()),
             "GET" => Some(match &self.upload {
                 Some(upload) => Answer::bytes(upload.clone()),
                 None => Answer::text(404, "<Error><Code>NoSuchKey</Code></Error>"),
             }),
-            "PUT" if call.operation.ends_with("/1280.jpg") => {
-                self.meanwhile.take().inspect(|change| change(self));
+            "PUT" => {
+                self.thumbnails.insert(path.strip_prefix("/thumbnails/").unwrap().to_owned());
+                if path.contains("/1280.") {
+                    self.meanwhile.take().inspect(|change| change(self));
+                }
+                None
+            }
+            "DELETE" => {
+                match path.strip_prefix("/thumbnails/") {
+                    Some(key) => _ = self.thumbnails.remove(key),
+                    None => self.upload = None,
+                }
                 None
             }
             _ => None,
         }
     }
 
-    /// The condition of marking: the attachment is there, and no later upload of it was dealt with.
+    /// The condition of marking: the attachment is there, and neither this upload nor a later one was dealt with.
     fn takes(&self, call: &Call) -> bool {
         let given = call.json["ExpressionAttributeValues"][":sequencer"]["S"].as_str();
-        self.item.as_ref().is_some_and(|item| item["sequencer"]["S"].as_str() <= given)
+        self.item.as_ref().is_some_and(|item| item["sequencer"]["S"].as_str() < given)
     }
+
+    /// Does what an expression of `SET` and `REMOVE` says.
+    fn update(&mut self, call: &Call) -> Answer {
+        let item = self.item.as_mut().unwrap().as_object_mut().unwrap();
+        let before = item.get("sequencer").cloned();
+        let expression = call.json["UpdateExpression"].as_str().unwrap();
+        let (set, remove) = expression.strip_prefix("SET ").unwrap().split_once(" REMOVE ").unwrap();
+        for assignment in set.split(',') {
+            let (name, value) = assignment.split_once('=').unwrap();
+            let value = call.json["ExpressionAttributeValues"][value.trim()].clone();
+            item.insert(name.trim().trim_start_matches('#').to_owned(), value);
+        }
+        remove.split(',').for_each(|name| _ = item.remove(name.trim()));
+        let before = before.map(|before| json!({ "sequencer": before }));
+        Answer::json(json!({ "Attributes": before }))
+    }
+
+    fn list(&self) -> Answer {
+        let keys = self.thumbnails.iter().map(|key| format!("<Contents><Key>{key}</Key></Contents>"));
+        let keys: String = keys.collect();
+        Answer::text(200, &format!("<ListBucketResult>{keys}</ListBucketResult>"))
+    }
+}
+
+pub(crate) fn aws(state: &Arc<Mutex<State>>) -> FakeAws {
+    let state = Arc::clone(state);
+    FakeAws::answering(move |call| state.lock().unwrap().answer(call))
 }
 
 fn photo(upload: Vec<u8>) -> State {
     State { item: Some(item("photo.jpg", "image/jpeg")), upload: Some(upload), ..State::default() }
+}
+
+/// Announced, and not uploaded yet.
+pub(crate) fn pending() -> State {
+    State { upload: None, ..photo(Vec::new()) }
 }
 
 async fn run(state: State, event: SqsEvent) -> (SqsBatchResponse, FakeAws) {
@@ -104,7 +144,7 @@ async fn run(state: State, event: SqsEvent) -> (SqsBatchResponse, FakeAws) {
     (deliver(&aws, event).await, aws)
 }
 
-async fn deliver(aws: &FakeAws, event: SqsEvent) -> SqsBatchResponse {
+pub(crate) async fn deliver(aws: &FakeAws, event: SqsEvent) -> SqsBatchResponse {
     let handler = Thumbnails::new(aws.store(), aws.objects());
     aws.queues().consume(event, async |message| handler.take(message).await).await
 }
@@ -129,7 +169,7 @@ fn the_sample_is_what_s3_sends() {
     let event: S3Event = serde_json::from_str(&body).unwrap();
     assert_eq!(event.records.len(), 1);
     let upload = crate::notification::uploads(&body).unwrap().remove(0);
-    assert_eq!((upload.size, upload.sequencer.as_str()), (Some(SIZE), SEQUENCER));
+    assert_eq!((upload.size, upload.sequencer), (Some(SIZE), Sequencer::new(SEQUENCER)));
     assert_eq!(upload.at.unwrap().to_string(), "2026-01-15T10:30:00.123Z");
 }
 
@@ -141,10 +181,31 @@ async fn a_picture_gets_its_thumbnails_and_is_ready() {
     assert_eq!(values[":thumbnails"]["L"].as_array().unwrap().len(), 3);
     assert_eq!(values[":now"]["S"], "2026-01-15T10:30:00.123Z");
     assert!(values[":sequencer"]["S"].as_str().unwrap().starts_with(SEQUENCER));
-    let stored = requests(&aws, "PUT");
-    let key = format!("PUT /thumbnails/thumbnails/YW5uYQ/{NOTE}/{ATTACHMENT}/");
-    assert!(stored.len() == 3 && stored.iter().all(|put| put.operation.starts_with(&key)));
+    assert!(!values[":placeholder"]["S"].as_str().unwrap().is_empty());
+    let set = set(SEQUENCER, &gif());
+    assert_eq!(values[":set"]["S"], set);
+    let set = set.as_str().unwrap();
+    let stored = [1280, 160, 480]
+        .map(|size| format!("PUT /thumbnails/thumbnails/YW5uYQ/{NOTE}/{ATTACHMENT}/{set}/{size}.webp"));
+    let mut operations: Vec<_> = requests(&aws, "PUT").into_iter().map(|put| put.operation).collect();
+    operations.sort();
+    assert_eq!(operations, stored);
+    assert!(requests(&aws, "DELETE").is_empty() && requests(&aws, "GET").len() == 1, "nothing to tidy");
     assert_eq!(requests(&aws, "GET /notes-uploads-123456789012-eu-west-1/uploads/YW5uYQ/").len(), 1);
+}
+
+fn set(sequencer: &str, content: &[u8]) -> Value {
+    serde_json::to_value(ThumbnailSet::new(&Sequencer::new(sequencer), content)).unwrap()
+}
+
+#[tokio::test]
+async fn thumbnails_are_jpegs_where_that_was_asked_for() {
+    let mut state = photo(gif());
+    state.item.as_mut().unwrap()["thumbnail_format"] = json!({ "S": "jpeg" });
+    let (_, aws) = marked(state).await;
+    let stored = requests(&aws, "PUT");
+    assert_eq!(stored.len(), 3);
+    assert!(stored.iter().all(|put| put.operation.ends_with(".jpg") && put.body.contains("JFIF")));
 }
 
 #[tokio::test]
@@ -177,13 +238,24 @@ async fn another_size_than_declared_fails_unread() {
     assert!(requests(&aws, "GET /").is_empty());
 }
 
+/// Of a picture whose thumbnails were made before there were sets, too.
 #[tokio::test]
-async fn a_failed_second_upload_takes_the_first_ones_thumbnails_away() {
-    let mut state = photo(b"just text".to_vec());
-    let size = json!({ "M": { "size": { "N": "160" }, "width": { "N": "2" }, "height": { "N": "1" } } });
-    state.item.as_mut().unwrap()["thumbnails"] = json!({ "L": [size] });
-    let (_, aws) = marked(state).await;
-    assert_eq!(requests(&aws, "DELETE /thumbnails/").len(), 3);
+async fn a_second_upload_takes_the_first_ones_thumbnails_away() {
+    for (upload, left) in [(gif(), 3), (b"just text".to_vec(), 0)] {
+        let mut state = photo(upload);
+        let item = state.item.as_mut().unwrap();
+        item["sequencer"] = json!({ "S": format!("{:0<64}", "0055") });
+        let size = json!({ "M": { "size": { "N": "160" }, "width": { "N": "2" }, "height": { "N": "1" } } });
+        item["thumbnails"] = json!({ "L": [size] });
+        let place = format!("thumbnails/YW5uYQ/{NOTE}/{ATTACHMENT}");
+        let old = ["160.jpg".to_owned(), format!("{}/160.webp", set("0055", b"x").as_str().unwrap())];
+        state.thumbnails = old.iter().map(|name| format!("{place}/{name}")).collect();
+        let state = Arc::new(Mutex::new(state));
+        assert!(deliver(&aws(&state), sample()).await.batch_item_failures.is_empty());
+        let thumbnails = &state.lock().unwrap().thumbnails;
+        assert_eq!(thumbnails.len(), left, "{thumbnails:?}");
+        assert!(old.iter().all(|name| !thumbnails.contains(&format!("{place}/{name}"))));
+    }
 }
 
 #[tokio::test]
@@ -208,7 +280,7 @@ async fn an_event_that_comes_twice_is_dealt_with_once() {
 
 #[tokio::test]
 async fn an_upload_that_is_gone_needs_nothing() {
-    let (response, aws) = run(State { upload: None, ..photo(Vec::new()) }, sample()).await;
+    let (response, aws) = run(pending(), sample()).await;
     assert!(response.batch_item_failures.is_empty());
     assert!(requests(&aws, "UpdateItem").is_empty() && requests(&aws, "PUT").is_empty());
 }
@@ -216,9 +288,11 @@ async fn an_upload_that_is_gone_needs_nothing() {
 /// The upload came after the attachment was deleted, or an earlier delivery died with thumbnails stored.
 #[tokio::test]
 async fn nothing_is_left_of_an_attachment_that_is_gone() {
-    let (response, aws) = run(State { upload: Some(gif()), ..State::default() }, sample()).await;
+    let left = format!("thumbnails/YW5uYQ/{NOTE}/{ATTACHMENT}/0A-x/160.webp");
+    let state = State { upload: Some(gif()), thumbnails: [left].into(), ..State::default() };
+    let (response, aws) = run(state, sample()).await;
     assert!(response.batch_item_failures.is_empty());
-    assert_eq!(requests(&aws, "DELETE /thumbnails/thumbnails/YW5uYQ/").len(), 3);
+    assert_eq!(requests(&aws, "DELETE /thumbnails/thumbnails/YW5uYQ/").len(), 1);
     assert_eq!(requests(&aws, "DELETE /uploads/uploads/YW5uYQ/").len(), 1);
     assert!(requests(&aws, "PUT").is_empty());
 }
@@ -230,23 +304,6 @@ async fn an_attachment_deleted_meanwhile_leaves_no_objects() {
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(requests(&aws, "DELETE /thumbnails/thumbnails/YW5uYQ/").len(), 3);
     assert_eq!(requests(&aws, "DELETE /uploads/uploads/YW5uYQ/").len(), 1);
-}
-
-/// A late event put its thumbnails over those of a later upload.
-#[tokio::test]
-async fn thumbnails_are_of_the_latest_upload_in_whatever_order_the_events_come() {
-    fn later_upload(state: &mut State, upload: Vec<u8>) {
-        state.upload = Some(upload);
-        let sequencer = format!("{:0<64}", "0055AED6DCD90281E6");
-        state.item.as_mut().unwrap()["sequencer"] = json!({ "S": sequencer });
-    }
-    let state = State { meanwhile: Some(|state| later_upload(state, gif())), ..photo(gif()) };
-    let (_, aws) = run(state, sample()).await;
-    assert_eq!((requests(&aws, "GET /").len(), requests(&aws, "PUT").len()), (2, 6));
-
-    let no_picture = |state: &mut State| later_upload(state, b"just text".to_vec());
-    let (_, aws) = run(State { meanwhile: Some(no_picture), ..photo(gif()) }, sample()).await;
-    assert_eq!((requests(&aws, "PUT").len(), requests(&aws, "DELETE /thumbnails/").len()), (3, 3));
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
 use crate::notification::{self, Upload};
-use shared::attachment::{self, Attachment, ObjectKey, THUMBNAIL_SIZES};
-use shared::dynamodb::{Store, Uploaded};
+use shared::attachment::{
+    self, Attachment, ObjectKey, Shown, THUMBNAIL_SIZES, ThumbnailFormat, ThumbnailSet,
+};
+use shared::dynamodb::{Marked, Store, Uploaded};
 use shared::failure::Failure;
 use shared::limits;
 use shared::metrics::{self, Metric};
 use shared::s3::Objects;
 use shared::sqs::Message;
 use shared::timestamp::Timestamp;
-use thumbnail::{Limits, Output, Picture, Refused};
+use thumbnail::{Limits, Output, Picture};
 
 /// The handler and what it needs.
 pub(crate) struct Thumbnails {
@@ -19,7 +21,7 @@ pub(crate) struct Thumbnails {
 /// How an upload turned out.
 enum Outcome {
     /// With its picture, where it is one.
-    Ready(Option<Picture>),
+    Ready(Option<(ThumbnailSet, Picture)>),
     /// For a reason that its owner reads.
     Failed(String),
     /// The object is not there any more; so there is nothing to say about it.
@@ -45,20 +47,23 @@ impl Thumbnails {
             return Ok(());
         };
         let attachment_id = key.attachment_id.to_string();
-        let found = self.store.uploaded(&key, &upload.sequencer).await?;
-        let Some(Uploaded { attachment, is_processed, correlation_id }) = found else {
-            return self.sweep(&key).await;
+        let found = self.store.uploaded(&key).await?;
+        let is_new = |found: &Uploaded| found.latest.as_ref().is_none_or(|latest| *latest < upload.sequencer);
+        let Some(Uploaded { attachment, correlation_id, .. }) = found.as_ref().filter(|found| is_new(found))
+        else {
+            tracing::info!(attachment_id, is_gone = found.is_none(), "dealt with before");
+            return self.tidy(&key, found).await;
         };
-        if is_processed {
-            tracing::info!(attachment_id, correlation_id, "processed before");
-            return Ok(());
-        }
-        let outcome = self.check(upload, &attachment).await?;
+        let outcome = self.check(upload, attachment).await?;
         let metric =
             if matches!(outcome, Outcome::Ready(_)) { Metric::UploadsReady } else { Metric::UploadsFailed };
-        let is_marked = self.record(&key, upload, &attachment, outcome, now).await?;
+        let marked = self.record(&key, upload, attachment, outcome, now).await?;
+        let is_marked = matches!(marked, Some(Marked::First | Marked::InPlaceOfAnother));
         metrics::count_many(metric, u64::from(is_marked));
-        tracing::info!(attachment_id, correlation_id, owner = key.owner.hash(), is_marked, "checked");
+        tracing::info!(attachment_id, correlation_id, owner = key.owner.hash(), ?marked, "checked");
+        if matches!(marked, Some(Marked::InPlaceOfAnother | Marked::TooLate)) {
+            self.tidy(&key, self.store.uploaded(&key).await?).await?;
+        }
         Ok(())
     }
 
@@ -76,11 +81,15 @@ impl Thumbnails {
             Err(Failure::Permanent(reason)) => return Ok(Outcome::Failed(reason)),
             Err(failure) => return Err(failure),
         };
-        Ok(judge(thumbnail::make(&bytes, &THUMBNAIL_SIZES, Output::Jpeg, &self.limits), attachment))
+        Ok(match thumbnail::make(&bytes, &THUMBNAIL_SIZES, output(attachment), &self.limits) {
+            Ok(picture) => Outcome::Ready(Some((ThumbnailSet::new(&upload.sequencer, &bytes), picture))),
+            // Who says that a file is a picture must be right; who does not may still have uploaded one.
+            Err(refused) if attachment.claims_to_be_a_picture() => Outcome::Failed(refused.to_string()),
+            Err(_) => Outcome::Ready(None),
+        })
     }
 
-    /// Writes the outcome down, thumbnails first: who reads `ready` must find them. `false`: the attachment is gone, or
-    /// a later upload was dealt with before.
+    /// Writes the outcome down, thumbnails first: who reads `ready` must find them. `None`: there is none.
     async fn record(
         &self,
         key: &ObjectKey,
@@ -88,64 +97,53 @@ impl Thumbnails {
         attachment: &Attachment,
         outcome: Outcome,
         now: Timestamp,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Option<Marked>, Failure> {
         let sequencer = &upload.sequencer;
-        let is_marked = match outcome {
-            Outcome::Gone => return Ok(false),
-            Outcome::Failed(reason) => self.store.mark_failed(key, sequencer, &reason, now).await?,
-            Outcome::Ready(None) => self.store.mark_ready(key, sequencer, None, &[], now).await?,
-            Outcome::Ready(Some(picture)) => {
-                let dimensions = Some((picture.width, picture.height));
-                let thumbnails = self.put(key, picture).await?;
-                let is_marked = self.store.mark_ready(key, sequencer, dimensions, &thumbnails, now).await?;
-                if !is_marked {
-                    self.put_right(key, upload).await?;
-                }
-                return Ok(is_marked);
+        Ok(match outcome {
+            Outcome::Gone => None,
+            Outcome::Failed(reason) => Some(self.store.mark_failed(key, sequencer, &reason, now).await?),
+            Outcome::Ready(None) => Some(self.store.mark_ready(key, sequencer, None, now).await?),
+            Outcome::Ready(Some((set, picture))) => {
+                let shown = self.put(key, attachment.thumbnail_format, set, picture).await?;
+                Some(self.store.mark_ready(key, sequencer, Some(&shown), now).await?)
             }
-        };
-        // An earlier upload may have left thumbnails, which this one replaces by none.
-        if is_marked && !attachment.thumbnails.is_empty() {
-            self.objects.remove_thumbnails(key).await?;
-        }
-        Ok(is_marked)
+        })
     }
 
-    async fn put(&self, key: &ObjectKey, picture: Picture) -> Result<Vec<attachment::Thumbnail>, Failure> {
-        let mut stored = Vec::with_capacity(picture.thumbnails.len());
+    async fn put(
+        &self,
+        key: &ObjectKey,
+        format: ThumbnailFormat,
+        set: ThumbnailSet,
+        picture: Picture,
+    ) -> Result<Shown, Failure> {
+        let Picture { width, height, placeholder, .. } = picture;
+        let mut thumbnails = Vec::with_capacity(picture.thumbnails.len());
         for thumbnail in picture.thumbnails {
             let (size, width, height) = (thumbnail.size, thumbnail.width, thumbnail.height);
-            self.objects.put_thumbnail(key, size, thumbnail.bytes).await?;
-            stored.push(attachment::Thumbnail { size, width, height });
+            self.objects.put_thumbnail(key, &set, format, size, thumbnail.bytes).await?;
+            thumbnails.push(attachment::Thumbnail { size, width, height });
         }
-        Ok(stored)
+        Ok(Shown { width, height, placeholder, thumbnails, set })
     }
 
-    /// Removes what is left of an attachment that is gone. Its objects were removed with it, by way of the stream; but
-    /// its upload may have come after that, or an earlier delivery of this event may have died with thumbnails stored.
-    async fn sweep(&self, key: &ObjectKey) -> Result<(), Failure> {
-        self.objects.remove(key).await?;
-        tracing::info!(attachment_id = %key.attachment_id, "the attachment is gone");
-        Ok(())
-    }
-
-    /// Mends what this event did in vain: its thumbnails lie where those of a later upload were, or belong to nothing.
-    /// Whatever the later one came to, the object is that one's by now.
-    async fn put_right(&self, key: &ObjectKey, upload: &Upload) -> Result<(), Failure> {
-        let attachment = self.store.attachment(&key.owner, key.note_id, key.attachment_id).await?;
-        let Some(attachment) = attachment else { return self.sweep(key).await };
-        match self.check(&Upload { size: None, ..upload.clone() }, &attachment).await? {
-            Outcome::Ready(Some(picture)) => self.put(key, picture).await.map(drop),
-            _ => self.objects.remove_thumbnails(key).await,
-        }
+    /// Removes what no event that is still to come can need: thumbnails of earlier uploads, and those that an event made in
+    /// vain, in this delivery or in one that died. Whoever may leave some behind is delivered again until it came here,
+    /// or is not the last event of its object.
+    ///
+    /// Of an attachment that is gone it removes everything: its objects were removed with it, by way of the stream; but its
+    /// upload may have come after that.
+    async fn tidy(&self, key: &ObjectKey, found: Option<Uploaded>) -> Result<(), Failure> {
+        let Some(Uploaded { attachment, latest, .. }) = found else { return self.objects.remove(key).await };
+        let Some(latest) = latest else { return Ok(()) };
+        let is_superseded = |thumbnail: &str| key.is_superseded(thumbnail, &attachment, &latest);
+        self.objects.remove_thumbnails(key, is_superseded).await
     }
 }
 
-/// Who says that a file is a picture must be right; who does not may still have uploaded one.
-fn judge(made: Result<Picture, Refused>, attachment: &Attachment) -> Outcome {
-    match made {
-        Ok(picture) => Outcome::Ready(Some(picture)),
-        Err(refused) if attachment.claims_to_be_a_picture() => Outcome::Failed(refused.to_string()),
-        Err(_) => Outcome::Ready(None),
+fn output(attachment: &Attachment) -> Output {
+    match attachment.thumbnail_format {
+        ThumbnailFormat::WebP => Output::WebP,
+        ThumbnailFormat::Jpeg => Output::Jpeg,
     }
 }

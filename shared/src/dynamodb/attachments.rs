@@ -2,17 +2,17 @@
 
 use super::transaction::Transacted;
 use super::{
-    Item, Store, Work, WorkEntry, attachment_key, failure, from_item, held, note_key, number, owner_key,
-    text, to_item,
+    Item, Store, Work, WorkEntry, attachment_key, failure, from_item, is_condition_failure, note_key, number,
+    owner_key, text, to_item,
 };
-use crate::attachment::{Attachment, ObjectKey, Thumbnail};
+use crate::attachment::{Attachment, ObjectKey, Sequencer, Shown};
 use crate::failure::Failure;
 use crate::limits;
 use crate::note::Id;
 use crate::owner::Owner;
 use crate::timestamp::Timestamp;
 use aws_sdk_dynamodb::types::builders::DeleteBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem, Update};
 
 /// How a change to a note's attachments ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +28,20 @@ pub enum AttachmentChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uploaded {
     pub attachment: Attachment,
-    /// Whether this upload was dealt with before, so that its thumbnails need not be made again.
-    pub is_processed: bool,
+    /// The latest upload that was dealt with.
+    pub latest: Option<Sequencer>,
     /// The request that announced the upload.
     pub correlation_id: Option<String>,
+}
+
+/// How the outcome of an upload was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marked {
+    First,
+    /// There was an outcome of an earlier upload.
+    InPlaceOfAnother,
+    /// Not at all: the attachment is gone, or this upload or a later one was dealt with before.
+    TooLate,
 }
 
 impl Store {
@@ -131,16 +141,13 @@ impl Store {
         self.attachment_item(owner, note, id).await?.map(from_item).transpose()
     }
 
-    /// What is known of an upload; `None` when its attachment is gone.
-    pub async fn uploaded(&self, key: &ObjectKey, sequencer: &str) -> Result<Option<Uploaded>, Failure> {
+    /// What is known of an attachment and its uploads; `None` when it is gone.
+    pub async fn uploaded(&self, key: &ObjectKey) -> Result<Option<Uploaded>, Failure> {
         let item = self.attachment_item(&key.owner, key.note_id, key.attachment_id).await?;
         let Some(item) = item else { return Ok(None) };
-        let is_processed = match item.get("sequencer") {
-            Some(AttributeValue::S(seen)) => *seen >= padded(sequencer),
-            _ => false,
-        };
+        let latest = latest_upload(&item);
         let correlation_id = item.get("changed_in").and_then(|id| id.as_s().ok()).cloned();
-        Ok(Some(Uploaded { attachment: from_item(item)?, is_processed, correlation_id }))
+        Ok(Some(Uploaded { attachment: from_item(item)?, latest, correlation_id }))
     }
 
     async fn attachment_item(&self, owner: &Owner, note: Id, id: Id) -> Result<Option<Item>, Failure> {
@@ -173,54 +180,60 @@ impl Store {
         output.items.unwrap_or_default().into_iter().map(from_item).collect()
     }
 
-    /// Marks an attachment ready. `false`: it is gone, or a later upload was processed before.
+    /// Marks an attachment ready, with its picture where it is one.
     pub async fn mark_ready(
         &self,
         key: &ObjectKey,
-        sequencer: &str,
-        dimensions: Option<(u32, u32)>,
-        thumbnails: &[Thumbnail],
+        sequencer: &Sequencer,
+        shown: Option<&Shown>,
         now: Timestamp,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Marked, Failure> {
         let mut values = Item::new();
         values.insert(":status".into(), text("ready"));
+        let thumbnails = shown.map_or(&[][..], |shown| &shown.thumbnails);
         let thumbnails =
             serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(thumbnails).map_err(Failure::permanent)?;
         values.insert(":thumbnails".into(), thumbnails);
-        let mut set = String::from("thumbnails = :thumbnails");
-        if let Some((width, height)) = dimensions {
-            set.push_str(", width = :width, height = :height");
-            values.insert(":width".into(), number(width));
-            values.insert(":height".into(), number(height));
-        }
-        self.mark(key, sequencer, now, &format!("SET {set}"), "reason, ", values).await
+        let Some(shown) = shown else {
+            let remove = format!("reason, {OF_A_PICTURE}");
+            return self.mark(key, sequencer, now, "SET thumbnails = :thumbnails", &remove, values).await;
+        };
+        values.insert(":width".into(), number(shown.width));
+        values.insert(":height".into(), number(shown.height));
+        values.insert(":placeholder".into(), text(&shown.placeholder));
+        let set = serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(&shown.set);
+        values.insert(":set".into(), set.map_err(Failure::permanent)?);
+        let set = "SET thumbnails = :thumbnails, width = :width, height = :height, placeholder = :placeholder, \
+                   thumbnail_set = :set";
+        self.mark(key, sequencer, now, set, "reason, ", values).await
     }
 
-    /// Marks an attachment failed, for a reason that its owner reads. `false` as in [`Self::mark_ready`].
+    /// Marks an attachment failed, for a reason that its owner reads.
     pub async fn mark_failed(
         &self,
         key: &ObjectKey,
-        sequencer: &str,
+        sequencer: &Sequencer,
         reason: &str,
         now: Timestamp,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Marked, Failure> {
         let mut values = Item::new();
         values.insert(":status".into(), text("failed"));
         values.insert(":reason".into(), text(reason));
-        self.mark(key, sequencer, now, "SET reason = :reason", "thumbnails, width, height, ", values).await
+        let remove = format!("thumbnails, {OF_A_PICTURE}");
+        self.mark(key, sequencer, now, "SET reason = :reason", &remove, values).await
     }
 
-    /// The common part of marking: events of one object may come late and twice, so an older `sequencer` changes nothing
-    /// (S3's own order: pad the shorter with zeros on the right, compare as text; the stored form is padded).
+    /// The common part of marking: events of one object may come late and twice, so that only a later one changes
+    /// anything.
     async fn mark(
         &self,
         key: &ObjectKey,
-        sequencer: &str,
+        sequencer: &Sequencer,
         now: Timestamp,
         set: &str,
         remove: &str,
         values: Item,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Marked, Failure> {
         let result = self
             .client
             .update_item()
@@ -232,15 +245,23 @@ impl Store {
                  REMOVE {remove}work_shard, work_order"
             ))
             .condition_expression(
-                "attribute_exists(pk) AND (attribute_not_exists(sequencer) OR sequencer <= :sequencer)",
+                "attribute_exists(pk) AND (attribute_not_exists(sequencer) OR sequencer < :sequencer)",
             )
             .expression_attribute_names("#status", "status")
             .set_expression_attribute_values(Some(values))
-            .expression_attribute_values(":sequencer", text(padded(sequencer)))
+            .expression_attribute_values(":sequencer", text(sequencer.padded()))
             .expression_attribute_values(":now", text(now))
+            .return_values(ReturnValue::UpdatedOld)
             .send()
             .await;
-        held(result)
+        match result {
+            Ok(output) => {
+                let before = output.attributes.as_ref().and_then(latest_upload);
+                Ok(if before.is_some() { Marked::InPlaceOfAnother } else { Marked::First })
+            }
+            Err(error) if is_condition_failure(&error) => Ok(Marked::TooLate),
+            Err(error) => Err(failure(&error)),
+        }
     }
 
     /// Takes away an attachment whose upload never came. `false`: it came after all.
@@ -254,7 +275,9 @@ impl Store {
     }
 }
 
-/// S3's sequencers have up to 32 hexadecimal digits today; twice that leaves room.
-fn padded(sequencer: &str) -> String {
-    format!("{sequencer:0<64}")
+/// What only a picture has, in an update expression.
+const OF_A_PICTURE: &str = "width, height, placeholder, thumbnail_set, ";
+
+fn latest_upload(item: &Item) -> Option<Sequencer> {
+    item.get("sequencer")?.as_s().ok().map(|text| Sequencer::new(text))
 }

@@ -27,7 +27,7 @@ mod search;
 mod transaction;
 mod versions;
 
-pub use attachments::{AttachmentChange, Uploaded};
+pub use attachments::{AttachmentChange, Marked, Uploaded};
 pub use keys::ItemKey;
 pub use ledger::{ActivityPage, Claim, DailyProgress, Recorded};
 pub use notes::{Changed, Created, Edit, Listing, Page, Replay};

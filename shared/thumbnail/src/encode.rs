@@ -23,22 +23,6 @@ pub enum Output {
 }
 
 impl Output {
-    /// The media type.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::WebP => "image/webp",
-            Self::Jpeg => "image/jpeg",
-        }
-    }
-
-    /// What file names end with.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::WebP => "webp",
-            Self::Jpeg => "jpg",
-        }
-    }
-
     pub(crate) fn encode(self, picture: Finished) -> Result<Vec<u8>, Refused> {
         match self {
             Self::WebP => webp(picture),
