@@ -70,6 +70,7 @@ type Respond = dyn Fn(&Call) -> Option<Answer> + Send + Sync;
 pub struct FakeAws {
     calls: Arc<Mutex<Vec<Call>>>,
     respond: Arc<Respond>,
+    is_yielding: bool,
 }
 
 impl Default for FakeAws {
@@ -87,7 +88,13 @@ impl fmt::Debug for FakeAws {
 impl FakeAws {
     /// Answers by `respond`; where that has no answer, as a service does that took the request and has nothing to say.
     pub fn answering(respond: impl Fn(&Call) -> Option<Answer> + Send + Sync + 'static) -> Self {
-        Self { calls: Arc::default(), respond: Arc::new(respond) }
+        Self { calls: Arc::default(), respond: Arc::new(respond), is_yielding: false }
+    }
+
+    /// Gives others a turn before each answer, as there is time for while a service works.
+    #[must_use]
+    pub fn yielding(self) -> Self {
+        Self { is_yielding: true, ..self }
     }
 
     /// Answers the calls of each operation with these in their order, then like [`Self::default`].
@@ -188,9 +195,11 @@ fn config_over(connector: impl HttpConnector + 'static) -> SdkConfig {
 
 impl HttpConnector for FakeAws {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if !self.is_yielding {
+            return HttpConnectorFuture::ready(Ok(self.answer(&request)));
+        }
         let aws = self.clone();
         HttpConnectorFuture::new(async move {
-            // So that others have their turn between any two calls, as they have while a service answers.
             tokio::task::yield_now().await;
             Ok(aws.answer(&request))
         })
@@ -225,6 +234,13 @@ fn silence(call: &Call) -> Answer {
             "<SendRawEmailResponse><SendRawEmailResult><MessageId>ses-1</MessageId></SendRawEmailResult></SendRawEmailResponse>",
         ),
         "SendMessageBatch" => Answer::json(json!({ "Successful": [], "Failed": [] })),
+        // Of a bucket and no object: a list.
+        operation
+            if operation.starts_with("GET /")
+                && operation.trim_end_matches('/').matches('/').count() == 1 =>
+        {
+            Answer::text(200, "<ListBucketResult/>")
+        }
         operation if operation.contains(' ') => Answer::text(204, ""),
         _ => Answer::json(json!({})),
     }

@@ -92,7 +92,7 @@ impl World {
             }
             Step::Deliver(which) if !self.queued.is_empty() => {
                 let event = *self.queued.iter().nth(which % self.queued.len()).unwrap();
-                let aws = aws(&self.state);
+                let aws = aws(&self.state).yielding();
                 self.running.push((event, Box::pin(async move { deliver(&aws, told(event)).await })));
             }
             Step::GoOn(which) if !self.running.is_empty() => {
@@ -106,7 +106,7 @@ impl World {
             Step::Delete if !self.is_deleted => {
                 self.is_deleted = true;
                 self.state.lock().unwrap().item = None;
-                let objects = aws(&self.state).objects();
+                let objects = aws(&self.state).yielding().objects();
                 self.removal = Some(Box::pin(async move { objects.remove(&key()).await.unwrap() }));
             }
             _ => {}
