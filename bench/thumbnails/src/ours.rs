@@ -21,23 +21,24 @@ pub(crate) fn serve() -> Result<()> {
 fn answer(line: &str) -> Result<String> {
     let fields: Vec<&str> = line.split('\t').collect();
     let [output, sizes, path, into] = fields[..] else { return Err(Error::other("no such job")) };
-    let output = if output == Job::Jpeg.output() { Output::Jpeg } else { Output::WebP };
+    let is_jpeg = output == Job::Jpeg.output();
+    let (output, job) = if is_jpeg { (Output::Jpeg, Job::Jpeg) } else { (Output::WebP, Job::WebP) };
     let sizes: Vec<u32> = sizes.split(',').filter_map(|size| size.parse().ok()).collect();
     let before = ProcessTime::try_now()?;
     let bytes = std::fs::read(path)?;
     let made = thumbnail::make(&bytes, &sizes, output, &Limits::default()).map_err(Error::other)?;
     let after = ProcessTime::try_now()?;
     if !into.is_empty() {
-        write(&made, output, Path::new(into))?;
+        write(&made, job, Path::new(into))?;
     }
-    let job = after.duration_since(before).as_nanos();
+    let taken = after.duration_since(before).as_nanos();
     let bytes: usize = made.thumbnails.iter().map(|thumbnail| thumbnail.bytes.len()).sum();
-    Ok(format!("{job}\t{}\t{}\t{bytes}", after.as_duration().as_nanos(), peak_kilobytes()?))
+    Ok(format!("{taken}\t{}\t{}\t{bytes}", after.as_duration().as_nanos(), peak_kilobytes()?))
 }
 
-fn write(made: &Picture, output: Output, into: &Path) -> Result<()> {
+fn write(made: &Picture, job: Job, into: &Path) -> Result<()> {
     made.thumbnails.iter().try_for_each(|thumbnail| {
-        std::fs::write(into.join(format!("{}.{}", thumbnail.size, output.extension())), &thumbnail.bytes)
+        std::fs::write(into.join(format!("{}.{}", thumbnail.size, job.extension())), &thumbnail.bytes)
     })
 }
 
