@@ -1,4 +1,4 @@
-//! AWS for one run: an HTTPS endpoint with a certificate of its own, which answers what [`answers`](crate::answers) says.
+//! AWS for one run: an HTTPS endpoint with a certificate of its own, which answers what [`answers`] says.
 
 use crate::Error;
 use crate::answers;
