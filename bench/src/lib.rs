@@ -3,3 +3,4 @@
 
 pub mod invocations;
 pub mod latencies;
+pub mod progress;

@@ -3,12 +3,11 @@
 #![forbid(unsafe_code)]
 
 use bench::invocations::Reader;
-use bench::latencies;
+use bench::{latencies, progress};
 use clap::Parser;
 use end_to_end::{Caller, Host, Options};
 use futures_util::{StreamExt, stream};
 use hdrhistogram::Histogram;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use shared::usage::Usage;
 use std::fmt::Write;
@@ -92,7 +91,7 @@ impl Tables {
         for number in 0..NOTES_OF_ANNA {
             note = anna.create(json!({ "title": title(number), "tags": ["plans"] })).await;
         }
-        let bar = bar(owners);
+        let bar = progress::bar(owners as u64, "owners");
         let others = stream::iter(0..owners).map(|owner| {
             let host = &host;
             async move {
@@ -140,11 +139,6 @@ fn title(number: usize) -> &'static str {
         number if number.is_multiple_of(10) => "Harbour binoculars",
         _ => "Harbour",
     }
-}
-
-fn bar(owners: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("  {bar:40} {pos}/{len} owners {elapsed}");
-    ProgressBar::new(owners as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -3,8 +3,9 @@
 use crate::client::{Connection, Error};
 use crate::measure::Outcome;
 use bench::latencies::{histogram, record};
+use bench::progress::bar;
 use end_to_end::Host;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,11 +72,6 @@ fn note(number: u64) -> String {
     json!({ "title": format!("Note {number}"), "body": body, "tags": ["bench"] }).to_string()
 }
 
-fn progress(length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("  {bar:40} {pos}/{len} {elapsed}");
-    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
 /// Gathers latencies from many tasks; a failed request has none.
 async fn gather(
     mut results: mpsc::UnboundedReceiver<Option<Duration>>,
@@ -130,7 +126,7 @@ async fn open_loop(host: &Host, plan: &Plan) -> Result<Outcome, Error> {
         });
     }
     drop(sender);
-    Ok(gather(receiver, host, started, progress(plan.clients as u64 * seconds)).await)
+    Ok(gather(receiver, host, started, bar(plan.clients as u64 * seconds, "notes")).await)
 }
 
 /// Every connection sends as soon as it has its answer.
@@ -164,7 +160,7 @@ async fn mail(host: &Host) -> Result<Outcome, Error> {
     let caller = host.api.caller("mail").await;
     let (sender, receiver) = mpsc::unbounded_channel();
     let started = Instant::now();
-    let bar = progress(MAILS);
+    let bar = bar(MAILS, "e-mails");
     for number in 0..MAILS {
         let title = format!("Mail {number:04}");
         let sent = Instant::now();
@@ -194,7 +190,7 @@ async fn upload(host: &Host, plan: &Plan) -> Result<Outcome, Error> {
     let note = note["id"].as_str().ok_or("a note has an id")?.to_owned();
     let (sender, receiver) = mpsc::unbounded_channel();
     let started = Instant::now();
-    let bar = progress(UPLOADS);
+    let bar = bar(UPLOADS, "photographs");
     for _ in 0..UPLOADS {
         let sent = Instant::now();
         let created = caller.attach(&note, "photo.jpg", "image/jpeg", plan.photograph.clone()).await;

@@ -133,6 +133,7 @@ impl Drop for Running {
     /// Without input, it ends.
     fn drop(&mut self) {
         self.input.take();
-        let _ = self.child.wait();
+        // There is nobody left to tell of a child that cannot be waited for.
+        let _gone = self.child.wait();
     }
 }

@@ -55,7 +55,8 @@ const HEADINGS: &str = "   ours  sharp Pillow   vips | × sharp Pillow webp | MB
 fn print_row(figures: &Figures, (name, pictures): &Row) {
     let cells = |value: &dyn Fn(usize) -> String, candidates: &[usize], width: usize| {
         candidates.iter().fold(String::new(), |mut line, &candidate| {
-            let _ = write!(line, "{:>width$}", value(candidate));
+            // Writing into a String cannot fail.
+            let _infallible = write!(line, "{:>width$}", value(candidate));
             line
         })
     };
@@ -108,7 +109,7 @@ pub(crate) fn markdown(figures: &Figures, pictures: &[Picture], goals: &[Goal]) 
     let mut text = "| | goal | seen | |\n|---|---|---|---|\n".to_owned();
     for goal in goals {
         let verdict = goal.holds().map_or(NOTHING, |holds| if holds { "holds" } else { "**missed**" });
-        let _ = writeln!(text, "| {} | {} | {} | {verdict} |", goal.what, bound(goal), seen(goal));
+        let _infallible = writeln!(text, "| {} | {} | {} | {verdict} |", goal.what, bound(goal), seen(goal));
     }
     text.push('\n');
     text.push_str(&times(figures, &by_class(pictures), "class"));
@@ -132,7 +133,7 @@ fn times(figures: &Figures, rows: &[Row], of: &str) -> String {
         let ratio = |peer: usize, job: Job| number(figures.ratio(peer, pictures, job), 2);
         let cpu = |candidate: usize, job: Job| cpu(figures, candidate, pictures, job);
         let jpeg: Vec<String> = (0..NAMES.len()).map(|candidate| cpu(candidate, Job::Jpeg)).collect();
-        let _ = writeln!(
+        let _infallible = writeln!(
             text,
             "| {name} | {} | {} | {} | {} | {} | {} | {} |",
             jpeg.join(" | "),
@@ -155,7 +156,7 @@ fn looks(figures: &Figures, rows: &[Row]) -> String {
     );
     let each = |value: &dyn Fn(usize) -> String| (0..NAMES.len()).map(value).collect::<Vec<_>>().join(" | ");
     for (name, pictures) in rows {
-        let _ = writeln!(
+        let _infallible = writeln!(
             text,
             "| {name} | {} | {} | {} | {} | {} |",
             each(&|candidate| megabytes(figures, candidate, pictures)),
