@@ -118,7 +118,9 @@ impl Store {
         let name = quoted(&table.table_name);
         let index = quoted(&format!("emulator_expiry {} {attribute}", table.table_name));
         let path = format!("$.{}.N", Value::from(attribute.as_str())).replace('\'', "''");
-        let expires = format!("CAST(json_extract(item_json, '{path}') AS INTEGER)");
+        // Whole seconds alone are a time to live: of `1E+20` a cast would make the first.
+        let number = format!("json_extract(item_json, '{path}')");
+        let expires = format!("CASE WHEN {number} NOT GLOB '*[^0-9]*' THEN CAST({number} AS INTEGER) END");
         let connection = self.engine.conn();
         connection.execute_batch(&format!("CREATE INDEX IF NOT EXISTS {index} ON {name} ({expires})"))?;
         let mut statement = connection

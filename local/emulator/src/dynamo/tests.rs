@@ -141,6 +141,9 @@ fn what_has_not_expired_stays_whatever_its_attributes_are() {
         ("long past", json!({"N": "1"})),
         ("future", json!({"N": (now + 60).to_string()})),
         ("text", json!({"S": "1"})),
+        ("before time began", json!({"N": "-1"})),
+        ("a fraction", json!({"N": "0.5"})),
+        ("far off", json!({"N": "1E+20"})),
         ("list", json!({"L": [{"N": "1"}]})),
     ];
     for (at, expires) in items {
@@ -155,7 +158,7 @@ fn what_has_not_expired_stays_whatever_its_attributes_are() {
     let mut left: Vec<_> =
         left["Items"].as_array().unwrap().iter().map(|item| item["at"]["S"].as_str().unwrap()).collect();
     left.sort_unstable();
-    assert_eq!(left, ["future", "list", "never", "text"]);
+    assert_eq!(left, ["a fraction", "before time began", "far off", "future", "list", "never", "text"]);
     fixture.clock.advance(TimeDelta::minutes(2));
     assert_eq!(fixture.dynamo.sweep_ttl(), 1);
 }
