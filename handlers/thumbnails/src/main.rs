@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod notification;
+mod pictures;
 mod thumbnails;
+mod worker;
 
 #[cfg(test)]
 mod order_tests;
@@ -10,14 +12,22 @@ mod order_tests;
 mod tests;
 
 use aws_lambda_events::sqs::SqsEvent;
+use pictures::Processes;
 use shared::runtime::{self, Aws, Error, LambdaEvent};
 use thumbnails::Thumbnails;
 
+fn main() -> Result<(), Error> {
+    match worker::asked(std::env::args().skip(1)) {
+        Some(output) => Ok(worker::run(output)?),
+        None => handle(),
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn handle() -> Result<(), Error> {
     runtime::start_logging();
     let aws = Aws::from_environment()?;
-    let handler = Thumbnails::new(aws.store()?, aws.objects());
+    let handler = Thumbnails::new(aws.store()?, aws.objects(), Processes::of(std::env::current_exe()?));
     let queues = aws.queues();
     handler.store.warm_up().await;
     runtime::run(async |event: LambdaEvent<SqsEvent>| {

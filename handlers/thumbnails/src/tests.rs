@@ -1,11 +1,14 @@
+use crate::pictures::Pictures;
 use crate::thumbnails::Thumbnails;
 use aws_lambda_events::s3::S3Event;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde_json::{Value, json};
-use shared::attachment::{Sequencer, ThumbnailSet};
+use shared::attachment::{Sequencer, THUMBNAIL_SIZES, ThumbnailSet};
+use shared::failure::Failure;
 use shared::fake::{Answer, Call, FakeAws};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use thumbnail::{Limits, Output, Picture};
 
 const NOTE: &str = "019bc123-4567-7abc-8def-0123456789ab";
 const ATTACHMENT: &str = "019bc123-89ab-7abc-8def-0123456789ab";
@@ -43,6 +46,16 @@ pub(crate) fn gif() -> Vec<u8> {
     let mut bytes = b"GIF89a\x02\0\x01\0\x80\0\0\xFF\0\0\0\0\xFF".to_vec();
     bytes.extend(b"\x2C\0\0\0\0\x02\0\x01\0\0\x02\x02\x04\x0A\0\x3B");
     bytes
+}
+
+/// Pictures without a process for each; those have a test of their own, in `tests/processes.rs`.
+struct InThisProcess;
+
+impl Pictures for InThisProcess {
+    async fn make(&self, bytes: &[u8], output: Output) -> Result<Result<Picture, String>, Failure> {
+        let made = thumbnail::make(bytes, &THUMBNAIL_SIZES, output, &Limits::default());
+        Ok(made.map_err(|refused| refused.to_string()))
+    }
 }
 
 /// What AWS holds and does.
@@ -145,7 +158,7 @@ async fn run(state: State, event: SqsEvent) -> (SqsBatchResponse, FakeAws) {
 }
 
 pub(crate) async fn deliver(aws: &FakeAws, event: SqsEvent) -> SqsBatchResponse {
-    let handler = Thumbnails::new(aws.store(), aws.objects());
+    let handler = Thumbnails::new(aws.store(), aws.objects(), InThisProcess);
     aws.queues().consume(event, async |message| handler.take(message).await).await
 }
 

@@ -1,7 +1,6 @@
 use crate::notification::{self, Upload};
-use shared::attachment::{
-    self, Attachment, ObjectKey, Shown, THUMBNAIL_SIZES, ThumbnailFormat, ThumbnailSet,
-};
+use crate::pictures::Pictures;
+use shared::attachment::{self, Attachment, ObjectKey, Shown, ThumbnailFormat, ThumbnailSet};
 use shared::dynamodb::{Marked, Store, Uploaded};
 use shared::failure::Failure;
 use shared::limits;
@@ -9,13 +8,13 @@ use shared::metrics::{self, Metric};
 use shared::s3::Objects;
 use shared::sqs::Message;
 use shared::timestamp::Timestamp;
-use thumbnail::{Limits, Output, Picture};
+use thumbnail::{Output, Picture};
 
 /// The handler and what it needs.
-pub(crate) struct Thumbnails {
+pub(crate) struct Thumbnails<P> {
     pub(crate) store: Store,
     objects: Objects,
-    limits: Limits,
+    pictures: P,
 }
 
 /// How an upload turned out.
@@ -28,9 +27,9 @@ enum Outcome {
     Gone,
 }
 
-impl Thumbnails {
-    pub(crate) fn new(store: Store, objects: Objects) -> Self {
-        Self { store, objects, limits: Limits::default() }
+impl<P: Pictures> Thumbnails<P> {
+    pub(crate) fn new(store: Store, objects: Objects, pictures: P) -> Self {
+        Self { store, objects, pictures }
     }
 
     /// Works through the uploads that a message tells of.
@@ -81,10 +80,10 @@ impl Thumbnails {
             Err(Failure::Permanent(reason)) => return Ok(Outcome::Failed(reason)),
             Err(failure) => return Err(failure),
         };
-        Ok(match thumbnail::make(&bytes, &THUMBNAIL_SIZES, output(attachment), &self.limits) {
+        Ok(match self.pictures.make(&bytes, output(attachment)).await? {
             Ok(picture) => Outcome::Ready(Some((ThumbnailSet::new(&upload.sequencer, &bytes), picture))),
             // Who says that a file is a picture must be right; who does not may still have uploaded one.
-            Err(refused) if attachment.claims_to_be_a_picture() => Outcome::Failed(refused.to_string()),
+            Err(refused) if attachment.claims_to_be_a_picture() => Outcome::Failed(refused),
             Err(_) => Outcome::Ready(None),
         })
     }

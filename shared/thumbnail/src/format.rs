@@ -10,6 +10,7 @@ pub(crate) const HEIC: &str = "a HEIC picture, as phones take them unless they a
 
 /// The formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Format {
     Jpeg,
     Png,

@@ -3,7 +3,9 @@
 //! [`make`] recognises a picture by its content, checks its header against [`Limits`] before any memory is taken on
 //! the header's word, decodes it once, and returns thumbnails of every size asked for: upright, in sRGB, without
 //! metadata, never larger than the picture. What it cannot or will not take is [`Refused`], for a reason that the
-//! picture's owner can read. A panic in a decoder ends as a refusal too.
+//! picture's owner can read. A panic in a decoder ends as a refusal too - but not every one: what goes wrong inside the AV1
+//! decoder can end the process, and libwebp is written in C. Who takes pictures from strangers calls [`make`] in a process
+//! that has nothing to lose, as the function of thumbnails does.
 //!
 //! | module | is |
 //! |---|---|
@@ -43,6 +45,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A picture, and its thumbnails.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Picture {
     /// Pixels, upright.
     pub width: u32,
@@ -56,6 +59,7 @@ pub struct Picture {
 
 /// One thumbnail.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Thumbnail {
     /// The size asked for: the limit of the long side.
     pub size: u32,
