@@ -1,7 +1,7 @@
 //! What failed is looked at, sent back and discarded at a terminal.
 
 use aws_sdk_sqs::types::MessageAttributeValue;
-use end_to_end::{Host, Options, command};
+use end_to_end::{Host, Options, command, needs};
 use local::clients::Clients;
 use local::credentials::Keys;
 use local::host::REGION;
@@ -32,6 +32,7 @@ async fn with_a_parked_job(data: &Path) -> Host {
 
 #[tokio::test]
 async fn a_parked_job_is_listed_shown_and_replayed() {
+    needs!(Hosts);
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
     let host = with_a_parked_job(data).await;
@@ -85,6 +86,7 @@ async fn replay_the_letter_of(host: &Host, data: &Path, function: &str, kind: &s
 
 #[tokio::test]
 async fn events_that_lambda_and_scheduler_gave_up_go_back_to_their_functions() {
+    needs!(Hosts);
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
     let host = Host::start_with(Options { data: Some(data.to_owned()), ..Options::default() }).await;
@@ -129,6 +131,7 @@ async fn leave_a_run_of(host: &Host, function: &str) {
 
 #[tokio::test]
 async fn what_is_not_there_is_said_by_name() {
+    needs!(Hosts);
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
     for (arguments, code, told) in

@@ -1,6 +1,6 @@
 //! A host that dies loses nothing that it acknowledged.
 
-use end_to_end::{Host, Options};
+use end_to_end::{Host, Options, needs};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ fn on(data: &std::path::Path) -> Options {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_note_and_every_pending_event_survives_a_kill_under_load() {
+    needs!(Hosts);
     const WRITERS: usize = 8;
     const BEFORE_THE_KILL: usize = 150;
     let data = tempfile::tempdir().unwrap();
@@ -75,6 +76,7 @@ async fn every_acknowledged_note_and_every_pending_event_survives_a_kill_under_l
 
 #[tokio::test]
 async fn an_interrupted_host_drains_and_exits_cleanly() {
+    needs!(Hosts);
     let data = tempfile::tempdir().unwrap();
     let host = Host::start_with(on(data.path())).await;
     let anna = host.api.caller("anna").await;

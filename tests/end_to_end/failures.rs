@@ -1,10 +1,11 @@
 //! What fails is tried again, and what can never succeed ends where it is seen and can be replayed.
 
-use end_to_end::Host;
+use end_to_end::{Host, needs};
 use serde_json::json;
 
 #[tokio::test]
 async fn a_throttled_ses_delays_mail_and_loses_none() {
+    needs!(Faults);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     // More refusals than the SDK's own retries take in one attempt.
@@ -25,6 +26,7 @@ async fn a_throttled_ses_delays_mail_and_loses_none() {
 
 #[tokio::test]
 async fn a_job_that_cannot_succeed_is_parked_and_can_be_replayed() {
+    needs!(Faults);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     host.api
@@ -50,6 +52,7 @@ async fn a_job_that_cannot_succeed_is_parked_and_can_be_replayed() {
 
 #[tokio::test]
 async fn a_killed_handler_is_replaced_and_its_work_done() {
+    needs!(Hosts);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     anna.create(json!({ "title": "Warm", "notify": ["ben@example.com"] })).await;

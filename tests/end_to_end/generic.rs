@@ -1,6 +1,6 @@
 //! The laptop cloud runs any application of its kind: here one in Python and Rust that has nothing to do with notes.
 
-use end_to_end::{Host, Options, command};
+use end_to_end::{Host, Options, command, needs};
 use serde_json::{Value, json};
 
 async fn guestbook() -> Host {
@@ -15,6 +15,7 @@ async fn sign(host: &Host, guest: &str) -> Value {
 
 #[tokio::test]
 async fn an_entry_goes_from_http_by_table_stream_and_queue_to_the_last_function() {
+    needs!(Hosts);
     let host = guestbook().await;
     for guest in ["anna", "ben", "anna"] {
         sign(&host, guest).await;
@@ -28,6 +29,7 @@ async fn an_entry_goes_from_http_by_table_stream_and_queue_to_the_last_function(
 
 #[tokio::test]
 async fn its_failures_are_worked_with_like_any_others() {
+    needs!(Hosts);
     let host = guestbook().await;
     sign(&host, "host").await;
     host.api.run_until_nothing_is_due().await;

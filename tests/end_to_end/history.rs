@@ -1,7 +1,7 @@
 //! What a note was before: its versions, over HTTP and by way of the stream.
 
 use crate::tables;
-use end_to_end::Host;
+use end_to_end::Target;
 use serde_json::{Value, json};
 
 /// The numbers of the versions on a page.
@@ -11,8 +11,8 @@ fn numbers(page: &Value) -> Vec<u64> {
 
 #[tokio::test]
 async fn a_note_goes_back_to_what_it_was_and_its_history_ends_with_it() {
-    let host = Host::start().await;
-    let (anna, ben) = (host.api.caller("anna").await, host.api.caller("ben").await);
+    let target = Target::start().await;
+    let (anna, ben) = (target.caller("anna").await, target.caller("ben").await);
     let note = anna.create(json!({ "title": "Tea", "body": "green", "tags": ["shop"] })).await;
     let path = format!("/notes/{}", note["id"].as_str().unwrap());
     let versions = format!("{path}/versions");
@@ -22,9 +22,8 @@ async fn a_note_goes_back_to_what_it_was_and_its_history_ends_with_it() {
     {
         anna.send("PATCH", &path, &[], change).await.expect(200);
     }
-    host.api.idle().await;
+    target.comes_to(vec![3, 1], async || numbers(&anna.get(&versions).await.expect(200))).await;
     let page = anna.get(&versions).await.expect(200);
-    assert_eq!(numbers(&page), [3, 1]);
     assert_eq!((&page["items"][1]["excerpt"], &page["next_cursor"]), (&json!("green"), &Value::Null));
     let first = anna.get(&format!("{versions}/1")).await.expect(200);
     assert_eq!((&first["body"], &first["updated_at"]), (&json!("green"), &note["created_at"]));
@@ -39,15 +38,14 @@ async fn a_note_goes_back_to_what_it_was_and_its_history_ends_with_it() {
     assert_eq!(restored.header("etag"), Some("\"5\""));
     let restored = restored.expect(200);
     assert_eq!((&restored["body"], &restored["notify"]), (&json!("green"), &json!(["ben@example.com"])));
-    host.api.idle().await;
-    assert_eq!(numbers(&anna.get(&versions).await.expect(200)), [4, 3, 1]);
-    assert_eq!(tables::sort_keys(&host, "LedgerTable", "VERSIONS#anna").await.len(), 3);
+    target.comes_to(vec![4, 3, 1], async || numbers(&anna.get(&versions).await.expect(200))).await;
+    let partition = format!("VERSIONS#{}", anna.subject);
+    assert_eq!(tables::sort_keys(&target, "LedgerTable", &partition).await.len(), 3);
 
     for (method, target) in [("GET", &versions), ("GET", &format!("{versions}/1")), ("POST", &restore)] {
         assert_eq!(ben.send(method, target, &[], Value::Null).await.status, 404, "{method} {target}");
     }
     assert_eq!(anna.send("DELETE", &format!("{path}?permanent=true"), &[], Value::Null).await.status, 204);
     assert_eq!(anna.get(&versions).await.status, 404);
-    host.api.idle().await;
-    assert_eq!(tables::sort_keys(&host, "LedgerTable", "VERSIONS#anna").await, [""; 0]);
+    target.comes_to([""; 0], async || tables::sort_keys(&target, "LedgerTable", &partition).await).await;
 }

@@ -1,6 +1,6 @@
 //! Notifications: from a change to a mailbox.
 
-use end_to_end::Host;
+use end_to_end::{Host, needs};
 use serde_json::{Value, json};
 
 fn recipients(mail: &[Value]) -> Vec<String> {
@@ -11,6 +11,7 @@ fn recipients(mail: &[Value]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_change_is_mailed_once_to_every_address() {
+    needs!(Mailbox);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     let note = anna
@@ -42,6 +43,7 @@ async fn a_change_is_mailed_once_to_every_address() {
 
 #[tokio::test]
 async fn an_unsubscribed_address_is_left_alone() {
+    needs!(Mailbox);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     anna.create(json!({ "title": "One", "notify": ["ben@example.com"] })).await;
@@ -61,6 +63,7 @@ async fn an_unsubscribed_address_is_left_alone() {
 
 #[tokio::test]
 async fn an_address_that_bounces_is_not_mailed_again() {
+    needs!(Mailbox);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     for title in ["One", "Two"] {

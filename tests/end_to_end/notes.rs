@@ -1,12 +1,12 @@
 //! The life of a note over HTTP.
 
-use end_to_end::Host;
+use end_to_end::Target;
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_note_is_created_read_changed_trashed_and_restored() {
-    let host = Host::start().await;
-    let anna = host.api.caller("anna").await;
+    let target = Target::start().await;
+    let anna = target.caller("anna").await;
 
     let created = anna.post("/notes", json!({ "title": "Tea", "body": "green", "tags": ["shop"] })).await;
     assert_eq!(created.header("etag"), Some("\"1\""));
@@ -43,8 +43,8 @@ async fn a_note_is_created_read_changed_trashed_and_restored() {
 
 #[tokio::test]
 async fn nobody_sees_another_owners_notes() {
-    let host = Host::start().await;
-    let (anna, ben) = (host.api.caller("anna").await, host.api.caller("ben").await);
+    let target = Target::start().await;
+    let (anna, ben) = (target.caller("anna").await, target.caller("ben").await);
     let note = anna.create(json!({ "title": "Secret" })).await;
     let path = format!("/notes/{}", note["id"].as_str().unwrap());
 
@@ -68,8 +68,8 @@ async fn nobody_sees_another_owners_notes() {
 
 #[tokio::test]
 async fn pages_follow_one_another_newest_first_and_a_cursor_serves_its_owner_only() {
-    let host = Host::start().await;
-    let (anna, ben) = (host.api.caller("anna").await, host.api.caller("ben").await);
+    let target = Target::start().await;
+    let (anna, ben) = (target.caller("anna").await, target.caller("ben").await);
     for number in 0..7 {
         let tag = if number % 2 == 0 { "even" } else { "odd" };
         anna.create(json!({ "title": format!("Note {number}"), "tags": [tag] })).await;
@@ -92,8 +92,8 @@ async fn pages_follow_one_another_newest_first_and_a_cursor_serves_its_owner_onl
 
 #[tokio::test]
 async fn a_repeated_creation_makes_one_note() {
-    let host = Host::start().await;
-    let anna = host.api.caller("anna").await;
+    let target = Target::start().await;
+    let anna = target.caller("anna").await;
     let key = [("idempotency-key", "key-1")];
     let first = anna.send("POST", "/notes", &key, json!({ "title": "Once" })).await.expect(201);
     let again = anna.send("POST", "/notes", &key, json!({ "title": "Once" })).await.expect(201);
@@ -104,8 +104,8 @@ async fn a_repeated_creation_makes_one_note() {
 
 #[tokio::test]
 async fn bad_input_is_refused_by_name() {
-    let host = Host::start().await;
-    let anna = host.api.caller("anna").await;
+    let target = Target::start().await;
+    let anna = target.caller("anna").await;
     let refused = anna.post("/notes", json!({ "title": "", "notify": ["nobody"] })).await.expect(422);
     let fields: Vec<_> =
         refused["errors"].as_array().unwrap().iter().map(|error| error["field"].clone()).collect();
@@ -114,6 +114,6 @@ async fn bad_input_is_refused_by_name() {
     assert_eq!(anna.send("POST", "/notes", &[("content-type", "text/plain")], Value::Null).await.status, 415);
     assert_eq!(anna.get("/notes?limit=1000").await.status, 422);
     assert_eq!(anna.get("/notes/not-an-id").await.status, 404);
-    let anonymous = host.api.get("/notes").await;
+    let anonymous = target.api.get("/notes").await;
     assert_eq!(anonymous.status, 401);
 }

@@ -1,6 +1,6 @@
 //! What runs by the clock: reports and cleanup.
 
-use end_to_end::Host;
+use end_to_end::{Host, needs};
 use serde_json::{Value, json};
 
 const DAY: u64 = 24 * 3600;
@@ -12,6 +12,7 @@ async fn run(host: &Host, function: &str) {
 
 #[tokio::test]
 async fn the_daily_report_is_mailed_and_kept() {
+    needs!(Clock);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     let settings = json!({ "email": "anna@example.com", "notifications": true, "daily_report": true });
@@ -42,6 +43,7 @@ async fn the_daily_report_is_mailed_and_kept() {
 
 #[tokio::test]
 async fn trash_is_purged_after_its_time_with_all_that_hangs_on_it_and_nothing_else() {
+    needs!(Clock);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     let (old, kept) =
@@ -75,6 +77,7 @@ async fn trash_is_purged_after_its_time_with_all_that_hangs_on_it_and_nothing_el
 
 #[tokio::test]
 async fn an_upload_that_never_comes_expires() {
+    needs!(Clock);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     let note = anna.create(json!({ "title": "Waiting" })).await;
@@ -88,6 +91,7 @@ async fn an_upload_that_never_comes_expires() {
 
 #[tokio::test]
 async fn a_schedule_fires_by_the_clock_alone() {
+    needs!(Clock);
     let host = Host::start().await;
     let before = host.api.get("/_local/schedules").await.expect(200);
     let cleanup =

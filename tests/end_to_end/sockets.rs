@@ -1,6 +1,6 @@
 //! What no well-behaved client sends, byte by byte through a socket: each is answered once, in API Gateway's way.
 
-use end_to_end::Host;
+use end_to_end::{Host, needs};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -38,6 +38,7 @@ fn request(line: &str, headers: &str, body: &str) -> String {
 
 #[tokio::test]
 async fn what_is_too_long_is_refused_in_the_gateways_words() {
+    needs!(Gateway);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     let long = |length: usize| "y".repeat(length);
@@ -76,6 +77,7 @@ async fn what_is_too_long_is_refused_in_the_gateways_words() {
 
 #[tokio::test]
 async fn a_request_that_could_be_read_in_two_ways_is_refused_or_read_in_one() {
+    needs!(Gateway);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     let post = |headers: &str, body: &str| {
@@ -130,6 +132,7 @@ async fn a_request_that_could_be_read_in_two_ways_is_refused_or_read_in_one() {
 
 #[tokio::test]
 async fn odd_paths_lead_nowhere_and_no_header_changes_the_route() {
+    needs!(Gateway);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     let note = anna.create(serde_json::json!({ "title": "kept" })).await;
@@ -216,6 +219,7 @@ async fn odd_paths_lead_nowhere_and_no_header_changes_the_route() {
 /// A page that lets its own name lead to loopback, and one that posts across origins.
 #[tokio::test]
 async fn the_control_routes_answer_to_no_web_page_from_elsewhere() {
+    needs!(Gateway);
     let host = Host::start().await;
     let address = host.api.url.strip_prefix("http://").unwrap().to_owned();
     let ask = |line: &str, name: &str, origin: &str| {

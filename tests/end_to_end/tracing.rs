@@ -1,6 +1,6 @@
 //! One request, followed through everything that it leads to; and what that counts as.
 
-use end_to_end::{Api, Host};
+use end_to_end::{Api, Host, needs};
 use serde_json::{Value, json};
 
 /// The lines that a function logged, as JSON.
@@ -31,6 +31,7 @@ async fn counted(api: &Api, function: &str, metric: &str) -> u64 {
 
 #[tokio::test]
 async fn what_a_request_leads_to_is_found_by_its_id() {
+    needs!(Functions);
     let host = Host::start().await;
     let anna = host.api.caller("anna").await;
     let body = json!({ "title": "Party", "notify": ["ben@example.com", "cleo@example.com"] });

@@ -117,7 +117,8 @@ impl Api {
         let email = format!("{subject}@example.com");
         let answer = self.get(&format!("/_local/token?sub={subject}&email={email}")).await;
         assert_eq!(answer.status, 200);
-        Caller { api: self.clone(), token: String::from_utf8_lossy(&answer.body).into_owned() }
+        let token = String::from_utf8_lossy(&answer.body).into_owned();
+        Caller { api: self.clone(), subject: subject.to_owned(), token }
     }
 
     /// Returns when nothing is queued, in flight or due.
@@ -181,6 +182,8 @@ fn client(trusted: RootCertStore) -> HttpClient {
 #[derive(Clone)]
 pub struct Caller {
     pub api: Api,
+    /// Who it is, as the token has it.
+    pub subject: String,
     pub token: String,
 }
 

@@ -1,6 +1,7 @@
 //! A host started for one test, on free ports, in its own directory.
 
 use crate::api::Api;
+use crate::target::Stack;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -41,6 +42,7 @@ impl Host {
     }
 
     pub async fn start_with(options: Options) -> Self {
+        assert!(Stack::named().is_none(), "a test that must have a host needs to say so: `needs!(Hosts)`");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let ready_file = directory.path().join("ready.json");
         let log = std::fs::File::create(directory.path().join("host.log")).expect("a log file");

@@ -104,7 +104,8 @@ impl Person {
                 && answer.status == 200
             {
                 let token = String::from_utf8_lossy(&answer.body).into_owned();
-                self.caller = Some((running.life, Caller { api: running.api, token }));
+                let caller = Caller { api: running.api, subject: self.subject.clone(), token };
+                self.caller = Some((running.life, caller));
                 continue;
             }
             tokio::time::sleep(PAUSE).await;
