@@ -1,0 +1,109 @@
+"""Deploys the system to an emulator that nobody here wrote, and runs the end-to-end suite against it; or against any stack
+that is deployed already.
+
+usage: tests/deployed/run [--sam-build] [ARGUMENT…]       ministack, started for this run, with authorization on
+       tests/deployed/run --stack NAME [ARGUMENT…]        a stack in the AWS account in use, deployed with SignInByOperators=true
+
+  --sam-build   packages what `sam build` builds, in release, instead of binaries for development; takes long
+  ARGUMENT…     is passed on to the tests: words of their names, --nocapture, --exact
+
+What a target cannot do is skipped, by name and with the reason. Ends with 1 when a test failed or none ran.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import package
+import suite
+from emulated import LACKS, emulated
+from ministack import Ministack
+from progress import step
+from stack import Stack
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / "target/deployed"
+# The environment of samconfig.toml that is deployed to the emulator.
+REGION, NAME = "us-east-1", "notes-emulated"
+
+
+def main(arguments):
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
+    if arguments[:1] == ["--stack"]:
+        outcome = test_stack(arguments[1], arguments[2:])
+    else:
+        is_release = arguments[:1] == ["--sam-build"]
+        outcome = test_emulated(is_release, arguments[is_release:])
+    if not outcome.holds():
+        print("\n".join(outcome.lines))
+    print(outcome.table())
+    return 0 if outcome.holds() else 1
+
+
+def test_stack(name, arguments):
+    """The suite against a stack of the account in use."""
+    return test(Stack(name), {}, arguments)
+
+
+def test_emulated(is_release, arguments):
+    """The suite against ministack, from nothing."""
+    with tempfile.TemporaryDirectory() as directory:
+        ministack = Ministack(directory, REGION)
+        template = built(is_release)
+        with contextlib.ExitStack() as running:
+            with step("start ministack"):
+                running.enter_context(ministack.running())
+            os.environ.update(ministack.access)
+            with step("sam deploy"):
+                sam("deploy", "--config-env", "emulated", "--template-file", template)
+            stack = Stack(NAME)
+            outcome = test(stack, {"api": ministack.api(stack.physical["Api"]), "lacks": LACKS}, arguments)
+            if not outcome.holds():
+                print(ministack.log.read_text())
+            return outcome
+
+
+def built(is_release):
+    """The path of a template with packages beside it, as the emulator takes it."""
+    directory = BUILD / ("release" if is_release else "dev")
+    with step("sam build" if is_release else "build binaries for development"):
+        if is_release:
+            sam("build", "--build-dir", directory)
+        else:
+            package.build(ROOT, directory)
+    with step("package"):
+        template = package.pack(ROOT, directory)
+        path = template.with_name("emulated.yaml")
+        package.write(path, emulated(package.read(template)))
+        return path
+
+
+def sam(command, *arguments):
+    """Runs SAM's command line of the pinned package; what it says is shown when it fails."""
+    tools = subprocess.run([ROOT / ".ci/python/install", "deploy"], check=True, stdout=subprocess.PIPE, text=True)
+    places = pathlib.Path(tools.stdout.strip()) / "bin"
+    environment = {**os.environ, "PATH": f"{places}:{os.environ['PATH']}", "SAM_CLI_TELEMETRY": "0"}
+    called = [places / "sam", command, "--config-file", ROOT / "samconfig.toml", *arguments]
+    done = subprocess.run(called, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"sam {command} failed:\n{done.stdout}")
+
+
+def test(stack, description, arguments):
+    with contextlib.ExitStack() as until_tested, tempfile.TemporaryDirectory() as directory:
+        with step("sign people up"):
+            people = until_tested.enter_context(stack.people())
+        target = pathlib.Path(directory) / "target.json"
+        target.write_text(json.dumps(stack.target(people, **description)))
+        target.chmod(0o600)
+        with step("end-to-end suite") as running:
+            return suite.run(ROOT, target, {}, arguments, lambda note: setattr(running, "note", note))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

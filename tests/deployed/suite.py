@@ -1,0 +1,57 @@
+"""Runs the end-to-end suite against a target, and counts what it did: a skipped test is not a passed one, though Rust's
+test harness has no other word for it."""
+import os
+import re
+import subprocess
+
+OUTCOME = re.compile(r"test (\S+) \.\.\. (ok|FAILED|ignored)")
+SKIPPED = re.compile(r"skipped (\S+): (.+)")
+TOTAL = re.compile(r"running (\d+) tests?")
+
+
+class Outcome:
+    def __init__(self):
+        self.total = 0
+        self.ended = {}
+        self.skipped = {}
+        self.lines = []
+        self.code = None
+
+    def take(self, line):
+        self.lines.append(line)
+        if found := TOTAL.match(line):
+            self.total = int(found[1])
+        elif found := SKIPPED.match(line):
+            self.skipped[found[1]] = found[2]
+        elif found := OUTCOME.match(line):
+            self.ended[found[1]] = found[2]
+
+    def of(self, outcome):
+        return sorted(test for test, ended in self.ended.items() if ended == outcome and test not in self.skipped)
+
+    def holds(self):
+        return self.code == 0 and bool(self.of("ok"))
+
+    def table(self):
+        """What was skipped, by reason; then what failed, and the count."""
+        lines = []
+        for reason in sorted(set(self.skipped.values())):
+            lines += [f"skipped: {reason}"]
+            lines += [f"    {test}" for test in sorted(self.skipped) if self.skipped[test] == reason]
+        lines += [f"FAILED: {test}" for test in self.of("FAILED")]
+        passed, failed = len(self.of("ok")), len(self.of("FAILED"))
+        return "\n".join([*lines, f"{passed} passed, {failed} failed, {len(self.skipped)} skipped"])
+
+
+def run(root, target, environment, arguments, progress):
+    """Runs the suite with the description of its target in a file of this name; progress takes a short note."""
+    command = ["cargo", "test", "--locked", "--test", "end_to_end", "--", *arguments]
+    environment = {**os.environ, **environment, "NOTES_TARGET": str(target), "CARGO_TERM_COLOR": "never"}
+    outcome = Outcome()
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "bufsize": 1}
+    with subprocess.Popen(command, cwd=root, env=environment, **streams) as process:
+        for line in process.stdout:
+            outcome.take(line.rstrip("\n"))
+            progress(f"{len(outcome.ended)} of {outcome.total or '?'} tests")
+    outcome.code = process.returncode
+    return outcome

@@ -1,0 +1,86 @@
+"""python3 -m unittest discover tests/deployed"""
+import unittest
+
+from emulated import emulated
+from suite import Outcome
+
+
+def template(**resources):
+    return {"Globals": {"Function": {"DeploymentPreference": {}}}, "Resources": resources}
+
+
+def http_api(**auth):
+    return {"Type": "AWS::Serverless::HttpApi", "Properties": {"Auth": auth} if auth else {}}
+
+
+def function(**events):
+    events = {
+        name: {"Type": "HttpApi", "Properties": {"ApiId": {"Ref": "Api"}, **event}} for name, event in events.items()
+    }
+    return {"Type": "AWS::Serverless::Function", "Properties": {"Events": events}}
+
+
+CALLER = {"IdentitySource": "header", "JwtConfiguration": {"issuer": "i", "audience": ["a"]}}
+
+
+class Routes(unittest.TestCase):
+    def routes(self, api, **events):
+        resources = emulated(template(Api=api, Hello=function(**events)))["Resources"]
+        routes = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::ApiGatewayV2::Route"]
+        return resources, {route["RouteKey"]: route.get("AuthorizerId") for route in routes}
+
+    def test_a_route_has_the_default_authorizer_unless_its_event_has_none(self):
+        api = http_api(DefaultAuthorizer="Caller", Authorizers={"Caller": CALLER})
+        get, opened = {"Method": "GET", "Path": "/a"}, {"Method": "PUT", "Path": "/b", "Auth": {"Authorizer": "NONE"}}
+        resources, routes = self.routes(api, Get=get, Put=opened)
+        self.assertEqual(routes, {"GET /a": {"Ref": "ApiCallerAuthorizer"}, "PUT /b": None})
+        configuration = resources["ApiCallerAuthorizer"]["Properties"]["JwtConfiguration"]
+        self.assertEqual(configuration, {"Issuer": "i", "Audience": ["a"]})
+
+    def test_an_event_without_a_path_takes_what_no_other_does(self):
+        _, routes = self.routes(http_api(), Rest={})
+        self.assertEqual(routes, {"$default": None})
+
+
+class Differences(unittest.TestCase):
+    def test_what_the_emulator_lacks_is_left_out_and_the_rest_is_as_it_was(self):
+        over_tls = {"Sid": "OnlyOverTls"}
+        policy = lambda *statements: {
+            "Type": "AWS::S3::BucketPolicy",
+            "Properties": {"PolicyDocument": {"Statement": list(statements)}},
+        }
+        alarm = lambda **properties: {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
+        written = template(
+            Tls=policy(over_tls), Other=policy(over_tls, {"Sid": "Other"}), Sum=alarm(Metrics=[]), One=alarm(Period=60)
+        )
+        resources = emulated(written)["Resources"]
+        self.assertEqual(resources, {"Other": policy({"Sid": "Other"}), "One": alarm(Period=60)})
+
+    def test_who_may_send_may_send_batches(self):
+        statement = {"Action": "sqs:SendMessage"}
+        role = {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": {"Statement": [statement]}}]}}
+        emulated(template(Role=role))
+        self.assertEqual(statement["Action"], ["sqs:SendMessage", "sqs:SendMessageBatch"])
+
+
+class Outcomes(unittest.TestCase):
+    def outcome(self, code, *lines):
+        outcome = Outcome()
+        for line in lines:
+            outcome.take(line)
+        outcome.code = code
+        return outcome
+
+    def test_what_was_skipped_did_not_pass(self):
+        outcome = self.outcome(0, "skipped a::b: no clock", "test a::b ... ok", "test a::c ... ok")
+        self.assertTrue(outcome.table().endswith("1 passed, 0 failed, 1 skipped"), outcome.table())
+        self.assertIn("skipped: no clock\n    a::b\n", outcome.table())
+        self.assertTrue(outcome.holds())
+
+    def test_a_run_that_skipped_everything_or_failed_does_not_hold(self):
+        self.assertFalse(self.outcome(0, "skipped a::b: no clock", "test a::b ... ok").holds())
+        self.assertFalse(self.outcome(101, "test a::b ... ok", "test a::c ... FAILED").holds())
+
+
+if __name__ == "__main__":
+    unittest.main()
