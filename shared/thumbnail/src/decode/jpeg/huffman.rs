@@ -5,7 +5,7 @@ use crate::Refused;
 
 const LONGEST_CODE: usize = 16;
 /// Bits that one look-up sees.
-pub(super) const LOOK: u32 = 13;
+const LOOK: u32 = 13;
 const LOOKS: usize = 1 << LOOK;
 
 /// A code's length and symbol; length 0 where no code fits.
@@ -37,15 +37,20 @@ pub(super) struct Table {
     limits: [u32; LONGEST_CODE + 1],
     offsets: [i32; LONGEST_CODE + 1],
     symbols: Vec<u8>,
-    /// By the next `LOOK` bits, what to pass over; see [`Skip`].
+    /// By the next `SKIP_LOOK` bits, what to pass over; see [`Skip`].
     skips: Vec<Skip>,
 }
 
-/// All the whole symbols that are in the next bits: 0 to 3 the bits they take (0: not one fits), 4 whether the last
-/// ends the block, from 5 the coefficients they go over, the end of the block counted as one.
+/// All the symbols whose codes are in the next bits, to be passed over: 0 to 4 the bits they take, with the last one's
+/// value, which may go beyond those looked at; from 5 the coefficients they go over, the end of the block counted as one,
+/// and `ENDS_BLOCK` where the last is that end. `UNKNOWN` where not one code fits.
 pub(super) type Skip = u16;
-const ENDS_BLOCK: Skip = 1 << 4;
 const COEFFICIENTS_FROM: u32 = 5;
+/// Among coefficients: more than any block has, so that one comparison sees these and the block's last coefficient.
+const ENDS_BLOCK: u32 = 128;
+const UNKNOWN: u32 = 256;
+/// Bits that a look at what to pass over sees: two such tables and more fit the processor's nearest cache.
+const SKIP_LOOK: u32 = 12;
 
 impl Table {
     /// From a DHT segment's counts of codes of each length, and symbols.
@@ -140,10 +145,10 @@ impl Table {
         bits.signed(size)
     }
 
-    /// By the next `LOOK` bits, what to pass over.
+    /// By the next `SKIP_LOOK` bits, what to pass over.
     #[inline(always)]
-    pub(super) fn skip(&self, bits: &Bits<'_>) -> Skip {
-        self.skips[bits.peek(LOOK) & (LOOKS - 1)]
+    fn skip(&self, bits: &Bits<'_>) -> Skip {
+        self.skips[bits.peek(SKIP_LOOK) & ((1 << SKIP_LOOK) - 1)]
     }
 
     /// Makes the table for passing over coefficients. What `n` bits hold is their first symbol, and what the bits after
@@ -152,30 +157,34 @@ impl Table {
         if !self.skips.is_empty() {
             return;
         }
-        let mut by_length: Vec<Skip> = vec![0; 2 * LOOKS];
-        for length in 1..=LOOK {
+        let mut by_length: Vec<Skip> = vec![(UNKNOWN as Skip) << COEFFICIENTS_FROM; 2 << SKIP_LOOK];
+        for length in 1..=SKIP_LOOK {
             for bits in 0..1_usize << length {
                 by_length[(1 << length) + bits] = self.skip_of(bits, length, &by_length);
             }
         }
-        self.skips = by_length.split_off(LOOKS);
+        self.skips = by_length.split_off(1 << SKIP_LOOK);
     }
 
     fn skip_of(&self, bits: usize, length: u32, shorter: &[Skip]) -> Skip {
+        let unknown = (UNKNOWN as Skip) << COEFFICIENTS_FROM;
         let code = self.codes[bits << (LOOK - length)];
+        if code.length == 0 || u32::from(code.length) > length {
+            return unknown;
+        }
         let (run, size) = (code.symbol >> 4, u32::from(code.symbol & 15));
-        let taken = u32::from(code.length) + size;
-        if code.length == 0 || taken > length {
-            return 0;
-        }
-        let here = taken as Skip | ((Skip::from(run) + 1) << COEFFICIENTS_FROM);
         if size == 0 && run != 15 {
-            return taken as Skip | ENDS_BLOCK | 1 << COEFFICIENTS_FROM;
+            return Skip::from(code.length) | (1 + ENDS_BLOCK as Skip) << COEFFICIENTS_FROM;
         }
-        let left = length - taken;
-        let after = if left == 0 { 0 } else { shorter[(1 << left) + (bits & ((1 << left) - 1))] };
-        let coefficients = (here >> COEFFICIENTS_FROM) + (after >> COEFFICIENTS_FROM);
-        if coefficients > 63 { here } else { here + after }
+        let taken = u32::from(code.length) + size;
+        let here = taken as Skip | ((Skip::from(run) + 1) << COEFFICIENTS_FROM);
+        let after = match length.checked_sub(taken) {
+            Some(left @ 1..) => shorter[(1 << left) + (bits & ((1 << left) - 1))],
+            _ => unknown,
+        };
+        let together = here + after;
+        let coefficients = u32::from(together >> COEFFICIENTS_FROM);
+        if after == unknown || coefficients & (ENDS_BLOCK - 1) > 63 { here } else { together }
     }
 }
 
@@ -183,28 +192,38 @@ impl Table {
 #[inline(always)]
 pub(super) fn pass_over(bits: &mut Bits<'_>, table: &Table, mut next: u32) {
     while next < 64 {
-        if bits.available() < 32 {
-            bits.fill();
-        }
-        let skip = table.skip(bits);
-        let after = next + u32::from(skip >> COEFFICIENTS_FROM);
-        // Symbols after coefficient 63 are the next block's.
-        if skip != 0 && after <= 64 {
-            bits.skip(u32::from(skip & 15));
-            if skip & ENDS_BLOCK != 0 {
-                return;
+        bits.fill();
+        // Two looks at most: each takes up to 12 bits and a value of 15, of the 56 that there are.
+        for _ in 0..2 {
+            let skip = table.skip(bits);
+            let coefficients = u32::from(skip >> COEFFICIENTS_FROM);
+            let after = next + coefficients;
+            if after < 64 {
+                bits.skip(u32::from(skip & 31));
+                next = after;
+                continue;
             }
-            next = after;
-            continue;
-        }
-        let symbol = table.symbol(bits);
-        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-        bits.skip(size);
-        if size == 0 && run != 15 {
+            // Symbols after coefficient 63 are the next block's.
+            if coefficients & UNKNOWN != 0 || next + (coefficients & (ENDS_BLOCK - 1)) > 64 {
+                next = pass_over_one(bits, table, next);
+                break;
+            }
+            bits.skip(u32::from(skip & 31));
             return;
         }
-        next += run + 1;
     }
+}
+
+/// Passes over one symbol, and returns what comes next: 64 at the end of the block.
+#[inline(always)]
+fn pass_over_one(bits: &mut Bits<'_>, table: &Table, next: u32) -> u32 {
+    if bits.available() < 32 {
+        bits.fill();
+    }
+    let symbol = table.symbol(bits);
+    let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+    bits.skip(size);
+    if size == 0 && run != 15 { 64 } else { next + run + 1 }
 }
 
 /// What an AC symbol says.
@@ -232,4 +251,49 @@ pub(super) fn coefficient(bits: &mut Bits<'_>, table: &Table) -> Ac {
     }
     let value = bits.signed(size);
     Ac::Value { run, value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A table with `counts` codes of each length, as far as they fit, for symbols that `seed` mixes.
+    fn table(counts: &[u8; LONGEST_CODE], seed: u8) -> Table {
+        let mut free = 1_u32;
+        let fitting: [u8; LONGEST_CODE] = std::array::from_fn(|at| {
+            // One code of the longest stays free: all ones is none.
+            free *= 2;
+            let count = u32::from(counts[at]).min(free - 1);
+            free -= count;
+            count as u8
+        });
+        let size: usize = fitting.iter().map(|&count| usize::from(count)).sum();
+        let symbols: Vec<u8> = (0..size).map(|n| (n as u8).wrapping_mul(seed | 1)).collect();
+        let mut table = Table::new(&fitting, &symbols).unwrap();
+        table.prepare_skips();
+        table
+    }
+
+    proptest! {
+        #[test]
+        fn many_symbols_are_passed_over_as_one_after_the_other(
+            counts in prop::array::uniform16(0_u8..4),
+            seed in any::<u8>(),
+            coded in prop::collection::vec(0_u8..255, 2000),
+        ) {
+            let table = table(&counts, seed);
+            let (mut together, mut singly) = (Bits::new(&coded), Bits::new(&coded));
+            for first in [1, 5, 25, 1, 60, 1] {
+                pass_over(&mut together, &table, first);
+                let mut next = first;
+                while next < 64 {
+                    next = pass_over_one(&mut singly, &table, next);
+                }
+                together.fill();
+                singly.fill();
+                prop_assert_eq!(together.peek(16), singly.peek(16));
+            }
+        }
+    }
 }
