@@ -101,15 +101,19 @@ impl Reduction {
     }
 
     fn means<const CHANNELS: usize>(&mut self) {
-        for square in self.sums.chunks(self.factor * CHANNELS) {
+        let (pixels, _) = self.sums.as_chunks::<CHANNELS>();
+        let mut mean = Mean::of(self.factor * self.rows);
+        for square in pixels.chunks(self.factor) {
             let mut sums = [0_u32; CHANNELS];
-            for pixel in square.chunks_exact(CHANNELS) {
+            for pixel in square {
                 for (sum, &value) in sums.iter_mut().zip(pixel) {
                     *sum += u32::from(value);
                 }
             }
-            let count = (square.len() / CHANNELS * self.rows) as u32;
-            self.samples.extend(sums.map(|sum| ((sum + count / 2) / count) as u8));
+            if square.len() < self.factor {
+                mean = Mean::of(square.len() * self.rows);
+            }
+            self.samples.extend_from_slice(&sums.map(|sum| mean.rounded(sum)));
         }
     }
 
@@ -133,6 +137,28 @@ impl Reduction {
     }
 }
 
+/// Division by a number of samples, as a multiplication.
+#[derive(Clone, Copy)]
+struct Mean {
+    half: u32,
+    reciprocal: u64,
+}
+
+impl Mean {
+    /// With a dividend below 2^25 and a divisor of at most 2^16, exact: the reciprocal is too large by less than 1, so that
+    /// the quotient is by less than 2^25 / 2^41, which is no more than the distance to the next whole number.
+    const BITS: u32 = 41;
+
+    fn of(count: usize) -> Self {
+        Self { half: count as u32 / 2, reciprocal: (1 << Self::BITS) / count as u64 + 1 }
+    }
+
+    #[inline(always)]
+    fn rounded(self, sum: u32) -> u8 {
+        ((u64::from(sum + self.half) * self.reciprocal) >> Self::BITS) as u8
+    }
+}
+
 /// Means of squares as samples of the picture; see [`sharpen`].
 pub(crate) fn sharpened(layout: Layout, means: &[u8], width: u32, height: u32) -> Vec<u8> {
     let (width, height) = (width as usize, height as usize);
@@ -146,13 +172,18 @@ pub(crate) fn sharpened(layout: Layout, means: &[u8], width: u32, height: u32) -
 }
 
 /// The row with its colours multiplied by their alpha, which is the last channel.
-fn multiplied<'a, const CHANNELS: usize>(row: &[u8], scratch: &'a mut [u8]) -> &'a [u8] {
-    for (to, from) in scratch.chunks_exact_mut(CHANNELS).zip(row.chunks_exact(CHANNELS)) {
+fn multiplied<'a, const CHANNELS: usize>(row: &'a [u8], scratch: &'a mut [u8]) -> &'a [u8] {
+    let (from, _) = row.as_chunks::<CHANNELS>();
+    // Most rows are opaque. All of them at once, which is quicker than to stop at the first that is not.
+    if from.iter().fold(255, |least, pixel| least & pixel[CHANNELS - 1]) == 255 {
+        return row;
+    }
+    let (to, _) = scratch.as_chunks_mut::<CHANNELS>();
+    for (to, from) in to.iter_mut().zip(from) {
         let alpha = u16::from(from[CHANNELS - 1]);
-        for channel in 0..CHANNELS - 1 {
-            to[channel] = times_255(u16::from(from[channel]), alpha);
-        }
-        to[CHANNELS - 1] = from[CHANNELS - 1];
+        let mut factors = [alpha; CHANNELS];
+        factors[CHANNELS - 1] = 255;
+        *to = std::array::from_fn(|channel| times_255(u16::from(from[channel]), factors[channel]));
     }
     scratch
 }
@@ -191,6 +222,32 @@ mod tests {
         for (a, b) in (0..=255).flat_map(|a| (0..=255).map(move |b| (a, b))) {
             assert_eq!(u32::from(times_255(a, b)), (u32::from(a) * u32::from(b) * 2 + 255) / 510);
         }
+    }
+
+    #[test]
+    fn divisions_are_exact() {
+        for count in (1..=256).flat_map(|side| [side, side * 7 % 256 + 1].map(|other| side * other)) {
+            let mean = Mean::of(count);
+            let largest = 255 * count as u32;
+            let sums = (0..=largest).step_by(1 + largest as usize / 5000).chain([largest]);
+            for sum in sums.chain((0..255).map(|value| (2 * value + 1) * count as u32 / 2)) {
+                assert_eq!(u32::from(mean.rounded(sum)), (sum + count as u32 / 2) / count as u32);
+            }
+        }
+    }
+
+    #[test]
+    fn colours_are_multiplied_by_their_alpha() {
+        let mut scratch = [0; 8];
+        assert_eq!(
+            multiplied::<4>(&[1, 2, 3, 255, 4, 5, 6, 255], &mut scratch),
+            [1, 2, 3, 255, 4, 5, 6, 255]
+        );
+        assert_eq!(
+            multiplied::<4>(&[1, 2, 3, 255, 255, 100, 50, 51], &mut scratch),
+            [1, 2, 3, 255, 51, 20, 10, 51]
+        );
+        assert_eq!(multiplied::<2>(&[100, 0, 100, 255], &mut scratch[..4]), [0, 0, 100, 255]);
     }
 
     proptest! {
