@@ -2,26 +2,21 @@
 
 use crate::Refused;
 use crate::matrix::Matrix;
-use crate::raster::{self, Finished, Inks, Layout, Raster};
+use crate::raster::{self, Finished, Layout, Raster};
 use crate::reduce::times_255;
-use moxcms::{ColorProfile, DataColorSpace, Transform8BitExecutor, TransformOptions};
+use moxcms::{ColorProfile, DataColorSpace, InterpolationMethod, Transform8BitExecutor, TransformOptions};
 use std::sync::Arc;
 
 /// The conversion that a picture's thumbnails need, built once for all of them.
 pub(crate) struct Colours {
     transform: Option<Arc<Transform8BitExecutor>>,
-    /// Of inks with a profile: each value of an sRGB channel, with the darkest ink made black.
-    darkened: Option<Box<[u8; 256]>>,
 }
 
 impl Colours {
     /// For pixels of `layout` with the profile of their file. A profile that cannot be read, or is for other channels,
     /// is left out, as viewers do.
     pub(crate) fn new(layout: Layout, profile: Option<&[u8]>) -> Self {
-        let transform = profile.and_then(|profile| transform(layout, profile));
-        let is_inks = matches!(layout, Layout::Cmyk(_));
-        let darkened = transform.as_deref().filter(|_| is_inks).and_then(black_point_compensation);
-        Self { transform, darkened }
+        Self { transform: profile.and_then(|profile| transform(layout, profile)) }
     }
 
     /// A raster whose planes are all of the same dimensions, in sRGB (or plain grey).
@@ -33,54 +28,27 @@ impl Colours {
             Layout::GreyAlpha => without_empty_alpha::<2>(divided::<2>(pixels)),
             Layout::Rgba => without_empty_alpha::<4>(divided::<4>(pixels)),
             Layout::Rgb => (channels, pixels),
-            Layout::YCbCr => (3, rgb_of_ycbcr(pixels)),
+            Layout::YCbCr => (3, rgb_by::<3>(Matrix::BT_601, pixels)),
             Layout::Yuv { matrix, has_alpha: false } => (3, rgb_by::<3>(matrix, pixels)),
             Layout::Yuv { matrix, has_alpha: true } => {
                 without_empty_alpha::<4>(divided::<4>(rgb_by::<4>(matrix, pixels)))
             }
-            Layout::Cmyk(inks) => (4, full_inks(pixels, inks)),
+            // What `inks` has made colours of.
+            Layout::Cmyk(_) => return Err(Refused::DecoderFailed),
         };
-        let is_inks = matches!(layout, Layout::Cmyk(_));
-        let (channels, mut pixels) = match &self.transform {
+        let (channels, pixels) = match &self.transform {
             Some(transform) => self::through(transform.as_ref(), layout, channels, pixels)?,
-            None if is_inks => (3, pixels.chunks_exact(4).flat_map(naive_rgb).collect()),
             // Two channels are for profiles only.
             None if channels == 2 => {
                 (4, pixels.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]]).collect())
             }
             None => (channels, pixels),
         };
-        if let Some(darkened) = &self.darkened {
-            pixels.iter_mut().for_each(|value| *value = darkened[usize::from(*value)]);
-        }
         Ok(Finished { width, height, channels, pixels })
     }
 }
 
-/// Paper's black is grey to a screen. Colour engines stretch it to the screen's black, linearly in light (Adobe's "Black
-/// Point Compensation"); `moxcms` does not. As they do, the darkest ink counts without its tint.
-fn black_point_compensation(transform: &Transform8BitExecutor) -> Option<Box<[u8; 256]>> {
-    const ALL_INKS: [u8; 4] = [255; 4];
-    let mut darkest = [0; 3];
-    transform.transform(&ALL_INKS, &mut darkest).ok()?;
-    let [red, green, blue] = darkest.map(light);
-    let black = (0.2126 * red + 0.7152 * green + 0.0722 * blue).min(0.5);
-    let stretched = |value: u8| ((light(value) - black) / (1.0 - black)).max(0.0);
-    Some(Box::new(std::array::from_fn(|value| srgb(stretched(u8::try_from(value).unwrap_or(255))))))
-}
-
-/// The light of an sRGB value, 0 to 1 (IEC 61966-2-1).
-fn light(value: u8) -> f64 {
-    let value = f64::from(value) / 255.0;
-    if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-}
-
-fn srgb(light: f64) -> u8 {
-    let value = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
-    (value * 255.0).round() as u8
-}
-
-fn transform(layout: Layout, profile: &[u8]) -> Option<Arc<Transform8BitExecutor>> {
+pub(crate) fn transform(layout: Layout, profile: &[u8]) -> Option<Arc<Transform8BitExecutor>> {
     let profile = ColorProfile::new_from_slice(profile).ok()?;
     let (space, from, to) = match layout {
         Layout::Grey => (DataColorSpace::Gray, moxcms::Layout::Gray, moxcms::Layout::Rgb),
@@ -97,7 +65,9 @@ fn transform(layout: Layout, profile: &[u8]) -> Option<Arc<Transform8BitExecutor
     if profile.color_space != space {
         return None;
     }
-    profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default()).ok()
+    let options =
+        TransformOptions { interpolation_method: InterpolationMethod::Tetrahedral, ..Default::default() };
+    profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, options).ok()
 }
 
 fn through(
@@ -166,52 +136,6 @@ fn rgb_by<const CHANNELS: usize>(matrix: Matrix, mut pixels: Vec<u8>) -> Vec<u8>
         pixel[..3].copy_from_slice(&rgb);
     }
     pixels
-}
-
-/// The JFIF conversion.
-fn rgb_of_ycbcr(mut pixels: Vec<u8>) -> Vec<u8> {
-    for pixel in pixels.chunks_exact_mut(3) {
-        let rgb = rgb(pixel[0], pixel[1], pixel[2]);
-        pixel.copy_from_slice(&rgb);
-    }
-    pixels
-}
-
-#[inline(always)]
-fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
-    const BITS: i32 = 16;
-    const fn fixed(value: f64) -> i32 {
-        (value * (1 << BITS) as f64 + 0.5) as i32
-    }
-    let y = (i32::from(y) << BITS) + (1 << (BITS - 1));
-    let (cb, cr) = (i32::from(cb) - 128, i32::from(cr) - 128);
-    let value = |sum: i32| (sum >> BITS).clamp(0, 255) as u8;
-    [
-        value(y + fixed(1.402) * cr),
-        value(y - fixed(0.344_136) * cb - fixed(0.714_136) * cr),
-        value(y + fixed(1.772) * cb),
-    ]
-}
-
-/// As cyan, magenta, yellow and black, where 255 is full ink.
-fn full_inks(mut pixels: Vec<u8>, inks: Inks) -> Vec<u8> {
-    for pixel in pixels.chunks_exact_mut(4) {
-        if inks.is_ycck {
-            // The complement of what the JFIF conversion gives.
-            let rgb = rgb(pixel[0], pixel[1], pixel[2]);
-            pixel[..3].copy_from_slice(&rgb.map(|value| 255 - value));
-        }
-        if inks.is_inverted {
-            pixel.iter_mut().for_each(|value| *value = 255 - *value);
-        }
-    }
-    pixels
-}
-
-/// What a screen shows for inks of which nothing is known.
-fn naive_rgb(pixel: &[u8]) -> [u8; 3] {
-    let light = |ink: u8| times_255(u16::from(255 - ink), u16::from(255 - pixel[3]));
-    [light(pixel[0]), light(pixel[1]), light(pixel[2])]
 }
 
 impl Finished {

@@ -15,6 +15,7 @@
 //! | `reduce` | shrinking by a whole factor while rows are decoded |
 //! | `matrix` | from luma and colour differences to colours |
 //! | `sharpen` | what means of squares lose, given back |
+//! | `inks` | what a screen shows for cyan, magenta, yellow and black |
 //! | `resize`, `colour`, `orientation`, `encode` | the steps from there to a thumbnail |
 //! | `placeholder` | what to show before it |
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ mod colour;
 mod decode;
 mod encode;
 mod format;
+mod inks;
 mod limits;
 mod matrix;
 mod orientation;
@@ -92,6 +94,8 @@ fn make_unguarded(bytes: &[u8], sizes: &[u32], output: Output, limits: &Limits) 
 /// memory of its own, so that the picture is gone by then.
 fn thumbnails(decoded: Decoded, sizes: &[u32], output: Output) -> Result<(Vec<Thumbnail>, String), Refused> {
     let Decoded { width, height, raster, orientation, profile } = decoded;
+    let largest = sizes.iter().copied().max().unwrap_or(1);
+    let (raster, profile) = inks::as_colours(raster, profile, largest)?;
     let colours = Colours::new(raster.layout, profile.as_deref());
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(sizes[index]));
