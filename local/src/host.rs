@@ -10,7 +10,7 @@ use crate::lambda::{self, Lambda};
 use crate::ready::{self, Ready};
 use crate::sources::{self, SdkQueues, SdkStreams, Sources};
 use crate::state::State;
-use crate::{build, credentials, greeting, provision, template};
+use crate::{build, credentials, greeting, log, provision, template};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use chrono::TimeDelta;
@@ -67,6 +67,7 @@ struct DataServices {
 
 /// Runs until Ctrl-C or SIGTERM.
 pub async fn run(cli: HostOptions) -> Result<(), Error> {
+    log::start();
     let data = Data::open(&cli)?;
     let state = State::open(&data.path)?;
     let offset: i64 = state.get(control::CLOCK.0, control::CLOCK.1)?.unwrap_or_default();

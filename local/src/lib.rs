@@ -14,6 +14,7 @@ pub mod host;
 pub mod http_api;
 pub mod identity;
 pub mod lambda;
+pub mod log;
 pub mod provision;
 pub mod ready;
 pub mod sources;
