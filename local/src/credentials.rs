@@ -100,7 +100,10 @@ impl Issuer {
     /// What the embedded services look secrets up by.
     pub fn resolver(&self) -> emulator::Credentials {
         let master = self.master.clone();
-        Arc::new(move |id| Some(if id == DEVELOPER { DEVELOPER.to_owned() } else { secret_of(&master, id) }))
+        Arc::new(move |id| {
+            let secret = if id == DEVELOPER { DEVELOPER.to_owned() } else { secret_of(&master, id) };
+            Some(emulator::Key::to_everything(secret))
+        })
     }
 }
 

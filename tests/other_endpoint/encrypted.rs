@@ -33,7 +33,7 @@ impl Endpoint {
             region: REGION.to_owned(),
             account: ACCOUNT.to_owned(),
             clock: Clock::default(),
-            credentials: Arc::new(|key| (key == KEY).then(|| SECRET.to_owned())),
+            credentials: Arc::new(|key| (key == KEY).then(|| emulator::Key::to_everything(SECRET))),
         })
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

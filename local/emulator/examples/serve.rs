@@ -13,7 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         region: "us-east-1".to_owned(),
         account: "000000000000".to_owned(),
         clock: Clock::default(),
-        credentials: Arc::new(|id| (id == "test").then(|| "test".to_owned())),
+        credentials: Arc::new(|id| (id == "test").then(|| emulator::Key::to_everything("test"))),
     })?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     let shutdown = async { drop(tokio::signal::ctrl_c().await) };

@@ -1,5 +1,6 @@
 //! The one HTTP endpoint: finds the service a request means, checks its signature, injects faults and answers.
 
+use crate::access::{self, Asked};
 use crate::sigv4::{Authorization, Denial};
 use crate::wire::{self, Form, ServiceError};
 use crate::{Emulator, lambda, ses, sns};
@@ -141,6 +142,26 @@ fn verify(emulator: &Emulator, parts: &Parts, body: &[u8]) -> Result<(), Denial>
     emulator.0.keys.verify(parts, body, chrono::Utc::now())
 }
 
+/// Whether the verified caller has the right to what it asks for; what that is, is looked at for limited callers only.
+fn authorize(
+    e: &Emulator,
+    parts: &Parts,
+    (code, status): (&'static str, u16),
+    needed: impl FnOnce() -> Vec<Asked>,
+) -> Result<(), ServiceError> {
+    let shared = &e.0.shared;
+    let caller = Authorization::read(&parts.headers).map_err(|denial| ServiceError {
+        status,
+        code: Cow::Borrowed(code),
+        message: denial.to_string(),
+    })?;
+    if shared.guard.role(caller.key_id).is_none() {
+        return Ok(());
+    }
+    let refused = |refused: Box<access::Refused>| refused.error(code, status, &shared.account);
+    shared.guard.check(caller.key_id, &needed()).map_err(refused)
+}
+
 fn denied(denial: Denial, (code, status): (&'static str, u16)) -> ServiceError {
     ServiceError { status, code: Cow::Borrowed(code), message: denial.to_string() }
 }
@@ -157,6 +178,10 @@ async fn dynamo(
         let error = denied(denial, (code, status));
         return crate::dynamo::error_response(&error);
     }
+    let needed = || access::dynamodb(&e.0.shared, operation, &body, |table| e.0.dynamo.stream_of(table));
+    if let Err(error) = authorize(e, parts, ("AccessDeniedException", 400), needed) {
+        return crate::dynamo::error_response(&error);
+    }
     let call = async { e.0.dynamo.answer(operation, &body) };
     with_faults(e, service, operation, crate::dynamo::error_response, call).await
 }
@@ -164,6 +189,10 @@ async fn dynamo(
 async fn sqs_json(e: &Emulator, parts: &Parts, body: &[u8], operation: &str) -> Response {
     if let Err(denial) = verify(e, parts, body) {
         return wire::json_error(&denied(denial, denial.json_code()));
+    }
+    let needed = || vec![access::sqs(&e.0.shared, operation, body)];
+    if let Err(error) = authorize(e, parts, ("AccessDeniedException", 403), needed) {
+        return crate::sqs::json::error_response(&error);
     }
     let host =
         parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
@@ -184,6 +213,17 @@ async fn query(e: &Emulator, parts: &Parts, body: &[u8], service: &'static str) 
     }
     let form = Form::parse(body);
     let operation = form.operation();
+    let allowed = match service {
+        "ses" => authorize(e, parts, ("AccessDenied", 403), || e.0.ses.needed_by_query(operation, &form)),
+        "sns" => authorize(e, parts, ("AuthorizationError", 403), || {
+            vec![access::notification(operation, form.get("TopicArn").or_else(|| form.get("TargetArn")))]
+        }),
+        // Everybody may ask who they are.
+        _ => Ok(()),
+    };
+    if let Err(error) = allowed {
+        return refuse(&error);
+    }
     let call = async {
         let result = match service {
             "ses" => e.0.ses.query(operation, &form),
@@ -217,6 +257,10 @@ async fn ses_v2(e: &Emulator, parts: &Parts, body: &[u8]) -> Response {
         return wire::rest_json_error(&denied(denial, denial.query_code()));
     }
     let operation = ses::v2::operation(&parts.method, parts.uri.path());
+    let needed = || e.0.ses.needed_by_v2(operation, body);
+    if let Err(error) = authorize(e, parts, ("AccessDeniedException", 403), needed) {
+        return wire::rest_json_error(&error);
+    }
     let call = async {
         match e.0.ses.v2(operation, parts.uri.path(), body) {
             Ok(json) => wire::respond(200, "application/json", json),
@@ -233,6 +277,10 @@ async fn invoke(e: &Emulator, parts: &Parts, body: &Bytes) -> Response {
     let Some(function) = lambda::invoked(&parts.method, parts.uri.path()) else {
         return wire::rest_json_error(&ServiceError::unknown_operation("lambda", parts.uri.path()));
     };
+    let needed = || vec![access::invocation(&e.0.shared, &function)];
+    if let Err(error) = authorize(e, parts, ("AccessDeniedException", 403), needed) {
+        return wire::rest_json_error(&error);
+    }
     let call = async {
         match e.0.functions.get().and_then(std::sync::Weak::upgrade) {
             Some(functions) => lambda::invoke(&*functions, &function, &parts.headers, body),

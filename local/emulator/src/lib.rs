@@ -5,6 +5,7 @@
 //! answered. It is not synchronised to the disk, so a power cut may lose the last seconds.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod clock;
 mod dynamo;
 mod faults;
@@ -18,6 +19,7 @@ mod sql;
 mod sqs;
 mod wire;
 
+pub use access::{Credentials, Key};
 pub use clock::Clock;
 pub use faults::{Delivery, Fault, Faults, InvalidFault};
 pub use ses::mailbox::{Mail, Mailbox};
@@ -28,9 +30,6 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use tokio::sync::watch;
-
-/// Resolves an access key id to its secret; `None` for a key that does not exist.
-pub type Credentials = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// How to open an [`Emulator`].
 pub struct Options {
@@ -66,18 +65,20 @@ pub(crate) struct Shared {
     pub(crate) region: String,
     pub(crate) account: String,
     pub(crate) faults: Faults,
+    pub(crate) guard: access::Guard,
     changes: watch::Sender<u64>,
     /// Moves with every stream record.
     pub(crate) records: watch::Sender<u64>,
 }
 
 impl Shared {
-    fn new(clock: Clock, region: String, account: String) -> Arc<Self> {
+    fn new(clock: Clock, region: String, account: String, credentials: Credentials) -> Arc<Self> {
         Arc::new(Self {
             clock,
             region,
             account,
             faults: Faults::default(),
+            guard: access::Guard::new(credentials),
             changes: watch::Sender::new(0),
             records: watch::Sender::new(0),
         })
@@ -90,7 +91,7 @@ impl Shared {
 
     #[cfg(test)]
     pub(crate) fn for_tests(clock: Clock) -> Arc<Self> {
-        Self::new(clock, "us-east-1".to_owned(), "123456789012".to_owned())
+        Self::new(clock, "us-east-1".to_owned(), "123456789012".to_owned(), Arc::new(|_| None))
     }
 
     pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
@@ -127,7 +128,7 @@ impl Emulator {
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let Options { directory, region, account, clock, credentials } = options;
         std::fs::create_dir_all(&directory)?;
-        let shared = Shared::new(clock, region, account);
+        let shared = Shared::new(clock, region, account, credentials.clone());
         let sqs = Arc::new(sqs::Sqs::open(&directory, shared.clone())?);
         let sns = Arc::new(sns::Sns::open(&directory, shared.clone(), sqs.clone())?);
         let s3 = s3::Front::open(&directory, shared.clone(), sqs.clone(), credentials.clone())?;
@@ -178,6 +179,16 @@ impl Emulator {
         if self.0.functions.set(functions).is_err() {
             tracing::debug!("functions were given before");
         }
+    }
+
+    /// Says what roles may do; before, they may do nothing. Said once.
+    pub fn enforce(&self, roles: access::Roles) {
+        self.0.shared.guard.enforce(roles);
+    }
+
+    /// Writes down from now on which rights are used.
+    pub fn record(&self, record: access::Record) {
+        self.0.shared.guard.record(record);
     }
 
     /// The faults to inject.

@@ -12,8 +12,10 @@ use std::sync::Mutex;
 
 /// How far a signature's time may be from the system's.
 const LARGEST_SKEW: TimeDelta = TimeDelta::minutes(15);
-/// Signing keys remembered; each function has its own key, each day makes new ones.
+/// Signing keys remembered; each environment has its own key, each day makes new ones.
 const MOST_KEYS: usize = 512;
+/// The header of a temporary key's token.
+pub(crate) const SESSION_TOKEN: &str = "x-amz-security-token";
 /// More signed headers than any SDK sends.
 const MOST_SIGNED_HEADERS: usize = 64;
 
@@ -112,7 +114,10 @@ impl Verifier {
     /// What is wrong with it.
     pub(crate) fn verify(&self, parts: &Parts, body: &[u8], now: DateTime<Utc>) -> Result<(), Denial> {
         let authorization = Authorization::read(&parts.headers)?;
-        let secret = (self.credentials)(authorization.key_id).ok_or(Denial::UnknownKey)?;
+        let key = (self.credentials)(authorization.key_id).ok_or(Denial::UnknownKey)?;
+        if key.session_token.is_some() && key.session_token.as_deref() != session_token(&parts.headers) {
+            return Err(Denial::UnknownKey);
+        }
         let stamp = request_time(&parts.headers)?;
         let time = NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%SZ").map_err(|_| Denial::Incomplete)?;
         if !stamp.starts_with(authorization.date) {
@@ -125,7 +130,7 @@ impl Verifier {
         let scope =
             format!("{}/{}/{}/aws4_request", authorization.date, authorization.region, authorization.service);
         let to_sign = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
-        let key = self.signing_key(&authorization, &scope, secret);
+        let key = self.signing_key(&authorization, &scope, key.secret);
         let signature = unhex(authorization.signature).ok_or(Denial::Mismatch)?;
         // Compares in constant time.
         mac(&key, to_sign.as_bytes()).verify_slice(&signature).map_err(|_| Denial::Mismatch)
@@ -146,6 +151,10 @@ impl Verifier {
         keys.insert(id, (secret, key));
         key
     }
+}
+
+fn session_token(headers: &HeaderMap) -> Option<&str> {
+    headers.get(SESSION_TOKEN)?.to_str().ok()
 }
 
 fn request_time(headers: &HeaderMap) -> Result<&str, Denial> {
@@ -258,12 +267,18 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Key;
     use std::sync::Arc;
 
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
+    fn verifier_with(session_token: Option<&str>) -> Verifier {
+        let key = Key { session_token: session_token.map(str::to_owned), ..Key::to_everything(SECRET) };
+        Verifier::new(Arc::new(move |id| (id == "AKIDEXAMPLE").then(|| key.clone())))
+    }
+
     fn verifier() -> Verifier {
-        Verifier::new(Arc::new(|id| (id == "AKIDEXAMPLE").then(|| SECRET.to_owned())))
+        verifier_with(None)
     }
 
     /// AWS's own test suite: `get-vanilla-query-order-key-case` and `post-vanilla`.
@@ -316,6 +331,22 @@ mod tests {
         assert_eq!(verifier.verify(&unsigned, b"", at()), Err(Denial::MissingToken));
         let stranger = Verifier::new(Arc::new(|_| None));
         assert_eq!(stranger.verify(&vector("POST", "/", POST), b"", at()), Err(Denial::UnknownKey));
+    }
+
+    #[test]
+    fn a_temporary_key_is_nothing_without_its_token() {
+        let verifier = verifier_with(Some("token"));
+        let with = |token: Option<&'static str>| {
+            let mut parts = vector("POST", "/", POST);
+            parts.headers.extend(token.map(|token| {
+                let name = http::HeaderName::from_static(SESSION_TOKEN);
+                (name, http::HeaderValue::from_static(token))
+            }));
+            verifier.verify(&parts, b"", at())
+        };
+        assert_eq!(with(None), Err(Denial::UnknownKey));
+        assert_eq!(with(Some("another")), Err(Denial::UnknownKey));
+        assert_eq!(with(Some("token")), Ok(()));
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Sqs {
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
             clock: emulator::Clock::default(),
-            credentials: std::sync::Arc::new(|id| Some(id.to_owned())),
+            credentials: std::sync::Arc::new(|id| Some(emulator::Key::to_everything(id))),
         })
         .unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

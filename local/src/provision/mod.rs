@@ -104,7 +104,7 @@ mod tests {
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
             clock: emulator::Clock::default(),
-            credentials: std::sync::Arc::new(|_| Some("secret".to_owned())),
+            credentials: std::sync::Arc::new(|_| Some(emulator::Key::to_everything("secret"))),
         };
         let emulator = emulator::Emulator::open(options).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

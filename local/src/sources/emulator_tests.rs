@@ -15,7 +15,7 @@ async fn emulator(directory: &std::path::Path, clock: Clock) -> (Emulator, Clien
         region: "us-east-1".into(),
         account: "123456789012".into(),
         clock,
-        credentials: Arc::new(|_: &str| Some("secret".to_owned())),
+        credentials: Arc::new(|_: &str| Some(emulator::Key::to_everything("secret"))),
     })
     .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

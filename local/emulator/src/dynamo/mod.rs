@@ -50,6 +50,14 @@ impl Dynamo {
         response(status, json)
     }
 
+    /// The ARN of a table's stream, where it has one.
+    pub(crate) fn stream_of(&self, table: &str) -> Option<String> {
+        let request = serde_json::json!({ "TableName": table }).to_string();
+        let (_, answer) = self.carry_out("DescribeTable", request.as_bytes());
+        let answer: serde_json::Value = serde_json::from_slice(&answer).ok()?;
+        answer["Table"]["LatestStreamArn"].as_str().map(str::to_owned)
+    }
+
     /// The status and the JSON that `operation` with the JSON request `body` is answered with.
     pub(crate) fn carry_out(&self, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
         match self.dispatch(operation, body) {

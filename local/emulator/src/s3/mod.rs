@@ -13,7 +13,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use crate::access::{self, Asked};
+use crate::sigv4::SESSION_TOKEN;
 use crate::sqs::{Attributes, Sqs};
+use crate::wire::ServiceError;
 use crate::{Credentials, Fault, OpenError, Shared, lock};
 use axum::body::Body;
 use axum::response::Response;
@@ -21,11 +24,12 @@ use blobs::Blobs;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use meta::{Committed, Meta, Notice};
+use objects::Conditions;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
-use s3s::dto::CORSRule;
+use s3s::dto::{CORSRule, CopyObjectInput, CopySource, DeleteObjectsInput, UploadPartCopyInput};
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -92,8 +96,8 @@ impl Front {
     ) -> Result<Self, OpenError> {
         let store = Arc::new(Store::open(directory, shared.clone(), sqs)?);
         let mut builder = S3ServiceBuilder::new(service::Service(store.clone()));
-        builder.set_auth(Keys(credentials));
-        builder.set_access(Gate(shared));
+        builder.set_auth(Keys(credentials.clone()));
+        builder.set_access(Gate { credentials, shared, store: store.clone() });
         Ok(Self { service: builder.build(), store })
     }
 
@@ -153,7 +157,7 @@ impl S3Auth for Keys {
         let unknown = || {
             s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
         };
-        (self.0)(access_key).map(SecretKey::from).ok_or_else(unknown)
+        (self.0)(access_key).map(|key| SecretKey::from(key.secret)).ok_or_else(unknown)
     }
 }
 
@@ -161,16 +165,90 @@ impl S3Auth for Keys {
 #[derive(Clone, Default)]
 struct Lost(Arc<Mutex<Option<Fault>>>);
 
-/// Lets signed requests in, and injects faults where the operation is known.
-struct Gate(Arc<Shared>);
+/// Lets in signed requests of those who have the right to them, and injects faults where the operation is known.
+struct Gate {
+    credentials: Credentials,
+    shared: Arc<Shared>,
+    store: Arc<Store>,
+}
+
+impl Gate {
+    fn may(&self, key_id: &str, needed: &[Asked]) -> S3Result<()> {
+        let refused = |refused: Box<access::Refused>| {
+            S3Error::from(refused.error("AccessDenied", 403, &self.shared.account))
+        };
+        self.shared.guard.check(key_id, needed).map_err(refused)
+    }
+
+    /// A temporary key is shown with its token, in a header or in a presigned URL.
+    fn is_current(&self, context: &S3AccessContext<'_>, key_id: &str) -> S3Result<()> {
+        let header = context.headers().get(SESSION_TOKEN).and_then(|value| value.to_str().ok());
+        let query = form_urlencoded::parse(context.uri().query().unwrap_or_default().as_bytes())
+            .find(|(name, _)| name.eq_ignore_ascii_case(SESSION_TOKEN));
+        let shown = header.or_else(|| query.as_ref().map(|(_, value)| &**value));
+        match (self.credentials)(key_id).and_then(|key| key.session_token) {
+            Some(token) if shown != Some(token.as_str()) => {
+                Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// To those who may not list a bucket, S3 does not tell that an object is missing.
+    fn may_know(&self, key_id: &str, operation: &str, bucket: &str, key: &str) -> S3Result<()> {
+        if !matches!(operation, "GetObject" | "HeadObject") || self.shared.guard.role(key_id).is_none() {
+            return Ok(());
+        }
+        let listing = access::s3_operation("ListObjectsV2", bucket, None, false);
+        match self.store.find(bucket, key, &Conditions::default(), None) {
+            // Nothing to warn of: the right to get it is there, and the answer is no all the same.
+            Err(error) if *error.code() == S3ErrorCode::NoSuchKey => {
+                self.shared.guard.check(key_id, &listing).map_err(|refused| {
+                    S3Error::with_message(S3ErrorCode::AccessDenied, refused.message(&self.shared.account))
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn may_authorize(&self, context: &S3AccessContext<'_>, key_id: &str) -> S3Result<()> {
+        let (operation, path) = (context.s3_op().name(), context.s3_path());
+        let (bucket, key) = (path.get_bucket_name().unwrap_or_default(), path.get_object_key());
+        let query = context.uri().query().unwrap_or_default();
+        let of_version = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "versionId");
+        self.may(key_id, &access::s3_operation(operation, bucket, key, of_version))?;
+        key.map_or(Ok(()), |key| self.may_know(key_id, operation, bucket, key))
+    }
+
+    fn may_copy(&self, caller: Option<&s3s::auth::Credentials>, source: &CopySource) -> S3Result<()> {
+        match (caller, source) {
+            (Some(caller), CopySource::Bucket { bucket, key, version_id }) => {
+                self.may(&caller.access_key, &access::s3_copied(bucket, key, version_id.is_some()))
+            }
+            _ => Err(s3_error!(AccessDenied, "Access Denied")),
+        }
+    }
+}
+
+impl From<ServiceError> for S3Error {
+    fn from(error: ServiceError) -> Self {
+        let code = S3ErrorCode::from_bytes(error.code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
+        let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut converted = Self::with_message(code, error.message);
+        converted.set_status_code(status);
+        converted
+    }
+}
 
 #[async_trait::async_trait]
 impl S3Access for Gate {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
-        if context.credentials().is_none() {
+        let Some(caller) = context.credentials() else {
             return Err(s3_error!(AccessDenied, "Access Denied"));
-        }
-        let Some(fault) = self.0.faults.strike("s3", context.s3_op().name()).await else {
+        };
+        self.is_current(context, &caller.access_key)?;
+        self.may_authorize(context, &caller.access_key)?;
+        let Some(fault) = self.shared.faults.strike("s3", context.s3_op().name()).await else {
             return Ok(());
         };
         if fault.after {
@@ -179,10 +257,26 @@ impl S3Access for Gate {
             }
             return Ok(());
         }
-        let code = S3ErrorCode::from_bytes(fault.error.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
-        let mut error = S3Error::with_message(code, fault.message());
-        error
-            .set_status_code(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-        Err(error)
+        Err(ServiceError::injected(&fault).into())
+    }
+
+    async fn copy_object(&self, request: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
+        self.may_copy(request.credentials.as_ref(), &request.input.copy_source)
+    }
+
+    async fn upload_part_copy(&self, request: &mut S3Request<UploadPartCopyInput>) -> S3Result<()> {
+        self.may_copy(request.credentials.as_ref(), &request.input.copy_source)
+    }
+
+    async fn delete_objects(&self, request: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
+        let Some(caller) = &request.credentials else {
+            return Err(s3_error!(AccessDenied, "Access Denied"));
+        };
+        let input = &request.input;
+        let needed =
+            input.delete.objects.iter().flat_map(|object| {
+                access::s3_deleted(&input.bucket, &object.key, object.version_id.is_some())
+            });
+        self.may(&caller.access_key, &needed.collect::<Vec<_>>())
     }
 }

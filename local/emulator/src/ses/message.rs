@@ -181,6 +181,13 @@ fn message_id() -> String {
     format!("0100{:012x}-{id}-000000", id.as_u64_pair().0 >> 16)
 }
 
+/// Who a MIME message says that it is from.
+pub(super) fn sender(raw: &[u8]) -> Option<String> {
+    let message = MessageParser::default().parse(raw)?;
+    let from = message.headers_raw().find(|(name, _)| name.eq_ignore_ascii_case("From"));
+    from.map(|(_, value)| unfold(value))
+}
+
 /// The bare address in `Name <user@host>` or `user@host`.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ mod message;
 mod v1;
 pub(crate) mod v2;
 
+use crate::access::{self, Asked};
 use crate::sns::{Notification, Sns};
 use crate::wire::ServiceError;
 use crate::{Shared, lock};
@@ -130,6 +131,11 @@ impl Ses {
     }
 
     fn is_verified(&self, address: &str) -> Result<bool> {
+        Ok(self.identity_of(address)?.is_some())
+    }
+
+    /// The verified identity that mail from this address is sent by.
+    fn identity_of(&self, address: &str) -> Result<Option<String>> {
         let address = address.to_lowercase();
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
         // A verified domain covers its subdomains.
@@ -139,10 +145,18 @@ impl Ses {
         let mut statement = store.prepare_cached("SELECT 1 FROM identities WHERE name = ?1")?;
         for name in std::iter::once(address.as_str()).chain(parents) {
             if statement.exists([name])? {
-                return Ok(true);
+                return Ok(Some(name.to_owned()));
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// What sending needs; of a sender that is not verified its own identity, so that SES says what is wrong with it
+    /// to those only who might use it.
+    fn needed_to_send(&self, operation: &str, from: &str, configuration_set: Option<&str>) -> Vec<Asked> {
+        let from = message::bare_address(from).unwrap_or(from);
+        let identity = self.identity_of(from).ok().flatten().unwrap_or_else(|| from.to_owned());
+        access::email(&self.shared, operation, from, &identity, configuration_set)
     }
 
     /// Verifies an address or domain at once: nobody is there to click a link.

@@ -2,6 +2,7 @@
 
 use super::message::Draft;
 use super::{Destination, Envelope, Result, Ses};
+use crate::access::Asked;
 use crate::wire::{Form, ServiceError, element};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,6 +49,20 @@ impl Ses {
         Ok(xml)
     }
 
+    /// What an operation needs the right to.
+    pub(crate) fn needed_by_query(&self, operation: &str, form: &Form) -> Vec<Asked> {
+        let set = form.get("ConfigurationSetName");
+        match operation {
+            "SendEmail" => self.needed_to_send(operation, form.get("Source").unwrap_or_default(), set),
+            "SendRawEmail" => {
+                let raw = raw_message(form).unwrap_or_default();
+                let from = form.get("Source").map(str::to_owned).or_else(|| super::message::sender(&raw));
+                self.needed_to_send(operation, &from.unwrap_or_default(), set)
+            }
+            _ => vec![Asked::new(format!("ses:{operation}"), "*")],
+        }
+    }
+
     fn send_email(&self, form: &Form) -> Result<String> {
         let list = |name: &str| form.members(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
         let text = |name: &str| form.get(name).map(str::to_owned);
@@ -67,11 +82,7 @@ impl Ses {
     }
 
     fn send_raw_email(&self, form: &Form) -> Result<String> {
-        // Padding and line breaks differ between SDKs; what is not Base64 at all is refused.
-        let data: String = form.require("RawMessage.Data")?.split_ascii_whitespace().collect();
-        let raw = STANDARD
-            .decode(data)
-            .map_err(|_| ServiceError::sender("InvalidParameterValue", "RawMessage.Data is not Base64."))?;
+        let raw = raw_message(form)?;
         let recipients = form.members("Destinations").into_iter().map(str::to_owned).collect();
         self.send(&raw, Envelope { source: form.get("Source"), recipients, ..envelope(form) })
     }
@@ -147,6 +158,14 @@ impl Ses {
         xml.push_str("</EventDestinations>");
         Ok(xml)
     }
+}
+
+fn raw_message(form: &Form) -> Result<Vec<u8>> {
+    // Padding and line breaks differ between SDKs; what is not Base64 at all is refused.
+    let data: String = form.require("RawMessage.Data")?.split_ascii_whitespace().collect();
+    STANDARD
+        .decode(data)
+        .map_err(|_| ServiceError::sender("InvalidParameterValue", "RawMessage.Data is not Base64."))
 }
 
 fn token() -> String {

@@ -2,6 +2,7 @@
 
 use super::message::Draft;
 use super::{Envelope, Result, Ses};
+use crate::access::Asked;
 use crate::wire::ServiceError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -86,6 +87,18 @@ pub(crate) fn operation(method: &Method, path: &str) -> &'static str {
 }
 
 impl Ses {
+    /// What an operation needs the right to. Content of one's own making is a raw e-mail, as in the older API.
+    pub(crate) fn needed_by_v2(&self, operation: &str, body: &[u8]) -> Vec<Asked> {
+        if operation != "SendEmail" {
+            return vec![Asked::new(format!("ses:{operation}"), "*")];
+        }
+        let input: SendInput = serde_json::from_slice(body).unwrap_or_default();
+        let raw = input.content.raw.and_then(|raw| STANDARD.decode(raw.data).ok());
+        let action = if raw.is_some() { "SendRawEmail" } else { operation };
+        let from = input.from_email_address.or_else(|| super::message::sender(&raw?));
+        self.needed_to_send(action, &from.unwrap_or_default(), input.configuration_set_name.as_deref())
+    }
+
     /// Carries out an operation; its JSON result.
     ///
     /// # Errors

@@ -58,6 +58,7 @@ fn codes(code: &str) -> (&'static str, String) {
     const OURS: &str = "com.amazonaws.sqs";
     match code {
         "QueueDoesNotExist" => (OURS, "AWS.SimpleQueueService.NonExistentQueue".to_owned()),
+        "AccessDeniedException" => ("com.amazon.coral.service", "AccessDenied".to_owned()),
         "QueueNameExists" => (OURS, "QueueAlreadyExists".to_owned()),
         "BatchEntryIdsNotDistinct"
         | "BatchRequestTooLong"
