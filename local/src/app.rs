@@ -2,6 +2,7 @@
 //! host carries out. Nothing here knows YAML, and nothing here runs.
 
 use chrono::{DateTime, Utc};
+use emulator::access::Statement;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ pub struct App {
     pub queue_sources: Vec<QueueSource>,
     pub bucket_sources: Vec<BucketSource>,
     pub schedules: Vec<Schedule>,
+    /// Functions whose role the template writes out; the others have one that SAM makes.
+    pub with_own_role: BTreeSet<String>,
     /// Template outputs by name, resolved.
     pub outputs: BTreeMap<String, String>,
 }
@@ -58,8 +61,8 @@ pub struct Function {
     pub build: Build,
     /// `EventInvokeConfig` or AWS's defaults: how asynchronous invocations are retried and where they end.
     pub asynchronous: Asynchronous,
-    /// The raw, resolved IAM policy documents of the function's role.
-    pub policies: Vec<Value>,
+    /// What the function's role allows and denies.
+    pub policies: Vec<Statement>,
 }
 
 /// How a function's executable comes to be.

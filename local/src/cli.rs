@@ -141,6 +141,10 @@ pub struct HostOptions {
     #[arg(long, value_name = "PATH", default_value = "template.yaml")]
     pub template: PathBuf,
 
+    /// Append to this file which rights the functions' roles give, and which of them are used
+    #[arg(long, value_name = "PATH", conflicts_with = "endpoint")]
+    pub record_rights: Option<PathBuf>,
+
     /// Seed of everything random (jitter, injected faults), so that a run can be repeated
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,

@@ -1,7 +1,9 @@
-//! Credentials of the laptop cloud: one key for the host, one for people, one for each function.
+//! Credentials of the laptop cloud: a key for the host, one for people, and a temporary one for each environment of a
+//! function.
 
 use crate::state::{State, StateError};
 use aws_credential_types::Credentials;
+use emulator::Key;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::BTreeMap;
@@ -10,6 +12,8 @@ use std::sync::Arc;
 /// The key that people give to their AWS tools; known to all, and good for the loopback alone.
 pub const DEVELOPER: &str = "local";
 const HOST: &str = "host";
+/// Between the function and the session in an environment's key id; no name of a function has it.
+const SESSION: char = '.';
 
 /// An access key and its secret.
 #[derive(Clone, Debug)]
@@ -85,32 +89,68 @@ impl Issuer {
         self.keys(HOST)
     }
 
-    pub fn of_function(&self, name: &str) -> Keys {
-        self.keys(name)
+    /// New ones for an environment of a function, with the function's rights.
+    pub fn of_environment(&self, function: &str) -> Keys {
+        self.keys(&format!("{function}{SESSION}{}", uuid::Uuid::new_v4().simple()))
     }
 
     fn keys(&self, id: &str) -> Keys {
-        self.foreign.clone().unwrap_or_else(|| Keys {
-            access_key_id: id.to_owned(),
-            secret_access_key: secret_of(&self.master, id),
-            session_token: None,
+        self.foreign.clone().unwrap_or_else(|| {
+            let Key { secret, session_token, .. } = key_of(&self.master, id);
+            Keys { access_key_id: id.to_owned(), secret_access_key: secret, session_token }
         })
     }
 
-    /// What the embedded services look secrets up by.
+    /// What the embedded services look keys up by.
     pub fn resolver(&self) -> emulator::Credentials {
         let master = self.master.clone();
         Arc::new(move |id| {
-            let secret = if id == DEVELOPER { DEVELOPER.to_owned() } else { secret_of(&master, id) };
-            Some(emulator::Key::to_everything(secret))
+            Some(if id == DEVELOPER { Key::to_everything(DEVELOPER) } else { key_of(&master, id) })
         })
     }
 }
 
-fn secret_of(master: &str, id: &str) -> String {
+/// The id tells what it is a key of: `host`, or `FUNCTION.SESSION`.
+fn key_of(master: &str, id: &str) -> Key {
+    let role = id.split_once(SESSION).map(|(function, _)| function.to_owned());
+    let session_token = role.is_some().then(|| derived(master, &format!("token of {id}")));
+    Key { secret: derived(master, id), session_token, role }
+}
+
+fn derived(master: &str, of: &str) -> String {
     // HMAC takes keys of any length.
     let mut mac =
         Hmac::<Sha256>::new_from_slice(master.as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
-    mac.update(id.as_bytes());
+    mac.update(of.as_bytes());
     mac.finalize().into_bytes()[..20].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issuer() -> Issuer {
+        Issuer { master: "master".into(), foreign: None }
+    }
+
+    #[test]
+    fn each_environment_has_keys_of_its_own_with_the_rights_of_its_function() {
+        let issuer = issuer();
+        let (one, other) = (issuer.of_environment("F"), issuer.of_environment("F"));
+        assert_ne!(one.access_key_id, other.access_key_id);
+        assert_ne!(one.session_token, other.session_token);
+        assert_eq!(one.variables()["AWS_SESSION_TOKEN"], one.session_token.clone().unwrap());
+        let key = issuer.resolver()(&one.access_key_id).unwrap();
+        assert_eq!((key.secret, key.session_token), (one.secret_access_key, one.session_token));
+        assert_eq!(key.role.as_deref(), Some("F"));
+    }
+
+    #[test]
+    fn the_hosts_and_peoples_keys_are_good_for_everything() {
+        let issuer = issuer();
+        for keys in [issuer.host(), Keys::developer()] {
+            let key = issuer.resolver()(&keys.access_key_id).unwrap();
+            assert_eq!(key, Key::to_everything(keys.secret_access_key));
+        }
+    }
 }

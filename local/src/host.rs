@@ -14,6 +14,7 @@ use crate::{build, credentials, greeting, log, provision, template};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use chrono::TimeDelta;
+use emulator::access::{Record, Roles};
 use emulator::{Clock, Emulator};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -90,7 +91,12 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
         build::build(&app.functions, &cli.handler_profile, &data.path.join("artifacts")).await?;
     let provisioned = provision::provision(&app, &clients).await?;
     greeting::warn_of_lacking(&provisioned.lacking);
+    let record = cli.record_rights.as_deref().map(|path| record(&app, path)).transpose()?;
     provisioned.substitute(&mut app);
+    if let Some(emulator) = &services.emulator {
+        emulator.enforce(roles(&app));
+        record.into_iter().for_each(|record| emulator.record(record));
+    }
 
     let endpoint = Endpoint { url: services.url.clone(), ca_bundle: clients::ca_bundle()? };
     let lambda = start_lambda(&app, executables, endpoint, &credentials, &clock, &data.path, cli.seed);
@@ -254,6 +260,23 @@ impl Endpoint {
     }
 }
 
+/// What each function may do.
+fn roles(app: &App) -> Roles {
+    app.functions.iter().map(|function| (function.name.clone(), function.policies.clone())).collect()
+}
+
+/// Begins the record of used rights. Lambda's own checks use what they ask for: without it the host does not start.
+fn record(app: &App, path: &Path) -> Result<Record, Error> {
+    let roles = roles(app);
+    let record = Record::open(path, &roles).map_err(|error| format!("{}: {error}", path.display()))?;
+    for (_, function, _, asked) in template::asked_by_lambda(app) {
+        if let Some(statements) = roles.get(function) {
+            record.used(function, statements, &asked);
+        }
+    }
+    Ok(record)
+}
+
 fn start_lambda(
     app: &App,
     mut executables: BTreeMap<String, PathBuf>,
@@ -271,7 +294,7 @@ fn start_lambda(
     let credentials = credentials.clone();
     let environment = move |function: &crate::app::Function| {
         let mut variables = endpoint.variables();
-        variables.extend(credentials.of_function(&function.name).variables());
+        variables.extend(credentials.of_environment(&function.name).variables());
         variables
     };
     Lambda::new(

@@ -17,6 +17,8 @@ pub mod lambda;
 pub mod log;
 pub mod provision;
 pub mod ready;
+#[cfg(test)]
+mod rights_tests;
 pub mod sources;
 pub mod state;
 pub mod template;

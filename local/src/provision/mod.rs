@@ -61,6 +61,7 @@ impl Provisioned {
     /// Puts the queues' real URLs where the template could only foresee them: in functions' environments and in
     /// outputs. Endpoints differ in how they write them.
     pub fn substitute(&self, app: &mut App) {
+        self.substitute_streams(app);
         for queue in &mut app.queues {
             let Some(real) = self.queue_urls.get(&queue.name).filter(|real| **real != queue.url) else {
                 continue;
@@ -74,6 +75,16 @@ impl Provisioned {
                 }
             }
             queue.url.clone_from(real);
+        }
+    }
+
+    /// The same for streams, in what functions may do.
+    fn substitute_streams(&self, app: &mut App) {
+        for table in &app.tables {
+            let Some(real) = self.stream_arns.get(&table.name) else { continue };
+            let foreseen = crate::template::stream_arn(&table.arn);
+            let statements = app.functions.iter_mut().flat_map(|function| &mut function.policies);
+            statements.for_each(|statement| statement.rename(&foreseen, real));
         }
     }
 }

@@ -8,7 +8,7 @@ const TYPES_WITHOUT_EFFECT: [(&str, &str); 20] = [
     ("AWS::CloudFront::", "there is no edge in front of one process"),
     ("AWS::CloudWatch::", "alarms and dashboards are for the deployed system"),
     ("AWS::Cognito::", "the host is its own identity provider"),
-    ("AWS::IAM::", "the host's own callers are all trusted"),
+    ("AWS::IAM::InstanceProfile", "there are no instances"),
     ("AWS::KMS::", "nothing is encrypted at rest on a laptop"),
     ("AWS::Lambda::Alias", "there is one version: the one that was just built"),
     ("AWS::Lambda::Permission", "the host's own callers are all trusted"),
@@ -26,8 +26,10 @@ const TYPES_WITHOUT_EFFECT: [(&str, &str); 20] = [
 ];
 
 /// The types that are carried out.
-pub(super) const TYPES: [&str; 12] = [
+pub(super) const TYPES: [&str; 14] = [
     "AWS::DynamoDB::Table",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Role",
     "AWS::S3::Bucket",
     "AWS::SES::ConfigurationSet",
     "AWS::SES::ConfigurationSetEventDestination",
@@ -49,7 +51,7 @@ pub(super) fn reason_without_effect(kind: &str) -> Option<&'static str> {
         .map(|(_, reason)| *reason)
 }
 
-/// Properties without effect here, by type. What they are about: rights (all callers are trusted), encryption and
+/// Properties without effect here, by type. What they are about: rights of others than functions, encryption and
 /// backups (a laptop has its own), capacity and cost, telemetry (logs go to the terminal), and labels for people.
 pub(super) mod without_effect {
     pub(crate) const TABLE: [&str; 14] = [
@@ -126,7 +128,7 @@ pub(super) mod without_effect {
         "VdmOptions",
     ];
     pub(crate) const SECRET: [&str; 5] = ["Description", "KmsKeyId", "Name", "ReplicaRegions", "Tags"];
-    pub(crate) const FUNCTION: [&str; 21] = [
+    pub(crate) const FUNCTION: [&str; 20] = [
         "Architectures",
         "AssumeRolePolicyDocument",
         "AutoPublishAlias",
@@ -145,7 +147,6 @@ pub(super) mod without_effect {
         "RecursiveLoop",
         // The pool has its own limit: there is no account to share with.
         "ReservedConcurrentExecutions",
-        "Role",
         "RolePath",
         "Tags",
         "Tracing",
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn types_are_known_by_name_or_family() {
         assert!(reason_without_effect("AWS::SQS::QueuePolicy").is_some());
-        assert!(reason_without_effect("AWS::IAM::Role").is_some());
+        assert!(reason_without_effect("AWS::WAFv2::WebACL").is_some());
         assert!(reason_without_effect("AWS::SQS::QueuePolic").is_none());
         assert!(TYPES.iter().all(|kind| reason_without_effect(kind).is_none()));
     }

@@ -2,6 +2,7 @@
 
 use super::problem::Problems;
 use crate::app::{App, Bucket, BucketNotification};
+use emulator::access::{Asked, Verdict, judge};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Tells resources that need each other before they can be created.
@@ -79,6 +80,49 @@ pub(super) fn targets(app: &App, problems: &Problems) {
     for arn in told.map(|destination| &destination.topic_arn).chain(subscribed) {
         if !topics.contains(arn.as_str()) {
             problems.add("the template", format_args!("{arn:?} is no ARN of a topic of this template"));
+        }
+    }
+}
+
+/// What Lambda does in the name of each function, and so asks its role for: the event source or function, the function's
+/// name, the service, and what is asked.
+pub(crate) fn asked_by_lambda(app: &App) -> Vec<(&str, &str, &'static str, Asked)> {
+    let mut needed = Vec::new();
+    let mut need = |id, function, service: &'static str, actions: &[&str], resource: &str| {
+        let asked = |action: &&str| Asked::new(format!("{}:{action}", service.to_lowercase()), resource);
+        needed.extend(actions.iter().map(asked).map(|asked| (id, function, service, asked)));
+    };
+    for source in &app.queue_sources {
+        let actions = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
+        need(source.id.as_str(), source.function.as_str(), "SQS", &actions, &source.queue_arn);
+    }
+    for source in &app.stream_sources {
+        let (id, function) = (source.id.as_str(), source.function.as_str());
+        let Some(table) = app.tables.iter().find(|table| table.name == source.table) else { continue };
+        let actions = ["DescribeStream", "GetRecords", "GetShardIterator"];
+        need(id, function, "DynamoDB", &actions, &super::names::stream_arn(&table.arn));
+        need(id, function, "DynamoDB", &["ListStreams"], &format!("{}/stream/*", table.arn));
+        if let Some(queue) = &source.on_failure {
+            need(id, function, "SQS", &["SendMessage"], queue);
+        }
+    }
+    for function in &app.functions {
+        let asynchronous = &function.asynchronous;
+        for queue in asynchronous.on_failure.iter().chain(&asynchronous.dead_letter_queue) {
+            need(&function.name, &function.name, "SQS", &["SendMessage"], queue);
+        }
+    }
+    needed
+}
+
+/// Tells event sources that a function's own role may not read, in Lambda's words.
+pub(super) fn rights(app: &App, problems: &Problems) {
+    for (id, name, service, asked) in asked_by_lambda(app) {
+        let Some(function) = app.functions.iter().find(|function| function.name == name) else { continue };
+        if app.with_own_role.contains(name) && judge(&function.policies, &asked) != Verdict::Allowed {
+            let action = asked.action.rsplit(':').next().unwrap_or_default();
+            let message = "the provided execution role does not have permissions to call";
+            problems.add(format_args!("event {id}"), format_args!("{message} {action} on {service}"));
         }
     }
 }

@@ -4,22 +4,22 @@ use super::catalog::without_effect;
 use super::fields::Fields;
 use super::resources::Named;
 use crate::app::{Asynchronous, Build, Function};
-use serde_json::Value;
+use emulator::access::Statement;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Takes everything from `fields` but `Events`, which the caller takes first.
+/// Takes everything from `fields` but `Events` and what `policies` come from, which the caller takes first.
 pub(super) fn function(
     named: Named,
     mut fields: Fields<'_>,
     metadata: Fields<'_>,
     directory: &Path,
+    policies: Vec<Statement>,
 ) -> Function {
     let environment = environment(&mut fields);
     let timeout = fields.count("Timeout", 1..=900).unwrap_or(3);
     let memory_megabytes = fields.count("MemorySize", 128..=10_240).unwrap_or(128);
-    let policies = policies(&mut fields);
     let mut asynchronous = asynchronous(&mut fields);
     asynchronous.dead_letter_queue = dead_letter_queue(&mut fields);
     runtime(&mut fields);
@@ -73,15 +73,6 @@ fn environment(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
     }
     environment.finish();
     variables
-}
-
-/// Policy documents, SAM's policy templates and names of managed policies, as they stand.
-fn policies(fields: &mut Fields<'_>) -> Vec<Value> {
-    match fields.take("Policies") {
-        None => Vec::new(),
-        Some(Value::Array(policies)) => policies,
-        Some(policy) => vec![policy],
-    }
 }
 
 fn runtime(fields: &mut Fields<'_>) {

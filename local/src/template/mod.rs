@@ -16,6 +16,7 @@ mod notifications;
 mod parameters;
 mod problem;
 mod resources;
+mod roles;
 mod scope;
 mod secret;
 mod source;
@@ -24,6 +25,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use checks::asked_by_lambda;
+pub(crate) use names::stream_arn;
 pub use problem::TemplateErrors;
 pub use secret::{SecretError, SecretSpec};
 

@@ -106,7 +106,7 @@ impl Scope<'_> {
                         .wrong(place, format_args!("{id} has no stream: it has no StreamSpecification"));
                 }
                 // The real one carries the time the stream began, which is known only after it did.
-                &[("Arn", arn()), ("StreamArn", arn().map(|arn| format!("{arn}/stream/local")))]
+                &[("Arn", arn()), ("StreamArn", arn().map(|arn| stream_arn(&arn)))]
             }
             "AWS::Serverless::SimpleTable" | "AWS::Serverless::Function" => &[("Arn", arn())],
             "AWS::SQS::Queue" => &[
@@ -155,6 +155,11 @@ impl Scope<'_> {
         (is_function && attribute == "Arn")
             .then(|| format!("arn:{partition}:iam::{account}:role/{}-{name}", self.settings.stack_name))
     }
+}
+
+/// What stands for the ARN of a table's stream until the stream is there.
+pub(crate) fn stream_arn(table_arn: &str) -> String {
+    format!("{table_arn}/stream/local")
 }
 
 pub(super) fn is_true(value: &Value) -> bool {

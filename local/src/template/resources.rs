@@ -4,7 +4,7 @@ use super::fields::Fields;
 use super::problem::{Place, suggestion};
 use super::scope::Scope;
 use super::source::Resource;
-use super::{catalog, checks, data, events, functions, http_api, mail, notifications, secret};
+use super::{catalog, checks, data, events, functions, http_api, mail, notifications, roles, secret};
 use crate::app::{App, EventDestination};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +31,7 @@ pub(super) struct Planner<'s> {
     destinations: Vec<(Place, String, EventDestination)>,
     /// Buckets that call functions.
     calls: Vec<notifications::Call>,
+    roles: roles::Roles,
     /// Logical ids of buckets, by name.
     buckets: BTreeMap<String, String>,
     /// Resource → the resources that must be there before it.
@@ -47,10 +48,15 @@ pub(super) fn plan<'s>(scope: &'s Scope<'s>, directory: &'s Path) -> App {
         routes: Vec::new(),
         destinations: Vec::new(),
         calls: Vec::new(),
+        roles: roles::Roles::default(),
         buckets: BTreeMap::new(),
         dependencies: BTreeMap::new(),
     };
-    for (id, resource) in &scope.template.resources {
+    // Functions last: what they may do is said by roles.
+    let is_function = |resource: &Resource| resource.kind == "AWS::Serverless::Function";
+    let (functions, others): (Vec<_>, Vec<_>) =
+        scope.template.resources.iter().partition(|(_, resource)| is_function(resource));
+    for (id, resource) in others.into_iter().chain(functions) {
         if scope.exists(resource) {
             planner.resource(id, resource);
         }
@@ -74,6 +80,18 @@ impl<'s> Planner<'s> {
         let Some(name) = self.scope.physical_name(id, resource) else {
             return;
         };
+        match resource.kind.as_str() {
+            "AWS::IAM::ManagedPolicy" => {
+                let fields = Fields::new(place, properties, self.scope.problems);
+                return self.roles.managed_policy(name, fields);
+            }
+            "AWS::IAM::Role" => {
+                let arn = self.scope.attribute_of(id, resource, "Arn", &place).unwrap_or_default();
+                let fields = Fields::new(place, properties, self.scope.problems);
+                return self.roles.role(arn, fields);
+            }
+            _ => {}
+        }
         let arn = self.scope.arn_of(&resource.kind, &name).unwrap_or_default();
         let fields = Fields::new(place, properties, self.scope.problems);
         self.known(id, resource, Named { name, arn }, fields);
@@ -173,9 +191,13 @@ impl<'s> Planner<'s> {
             }
             event.finish();
         }
+        if fields.has("Role") {
+            self.app.with_own_role.insert(named.name.clone());
+        }
+        let policies = self.roles.of_function(self.scope, &mut fields);
         let metadata = self.scope.resolve(&resource.metadata, &resource.place(id).key("Metadata"));
         let metadata = fields.of("Metadata", metadata.unwrap_or_default());
-        self.app.functions.push(functions::function(named, fields, metadata, self.directory));
+        self.app.functions.push(functions::function(named, fields, metadata, self.directory, policies));
     }
 
     fn finish(mut self) -> App {
@@ -193,6 +215,7 @@ impl<'s> Planner<'s> {
         self.attach_calls();
         checks::circles(&self.dependencies, self.scope.problems);
         checks::targets(&self.app, self.scope.problems);
+        checks::rights(&self.app, self.scope.problems);
         self.outputs();
         self.answer_here();
         self.app
