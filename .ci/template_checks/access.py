@@ -116,6 +116,15 @@ def telemetry_access(template):
             yield f"{name}: {role} lacks {action}"
 
 
+@check("deployment-access")
+def deployment_access(template):
+    """Traffic moves from version to version by CodeDeploy's own policy, and by it alone."""
+    for name, group in template.of_type("AWS::CodeDeploy::DeploymentGroup").items():
+        role = named(group.get("ServiceRoleArn"))
+        if not any(CODE_DEPLOY in str(arn) for arn in template.properties(role).get("ManagedPolicyArns", [])):
+            yield f"{name}: {role} lacks {CODE_DEPLOY}"
+
+
 RESOURCE_POLICIES = ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy")
 
 

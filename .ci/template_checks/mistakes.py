@@ -152,6 +152,7 @@ MISTAKES = [
     ("tracing", "one function is missing in every trace", change("SendEmailFunction", "Tracing", "PassThrough")),
     ("architecture", "the dearer processor by default", setting("Parameters", "Architecture/Default", "x86_64")),
     ("request-timeout", "a function works on when the API has given up", change("GetNotesFunction", "Timeout", 60)),
+    ("deployment-access", "CodeDeploy may not move the traffic", change("DeploymentRole", "ManagedPolicyArns", [])),
     ("gradual-deployment", "a new version takes everything at once", change("HelloFunction", "DeploymentPreference", {"Enabled": False})),
     ("gradual-deployment", "a deployment watches another function's alarm", change("SaveNoteFunction", "DeploymentPreference/Alarms", [{"Ref": "HelloErrors"}])),
     ("concurrency-parameters", "reserved concurrency that small accounts refuse", change("SendEmailFunction", "ReservedConcurrentExecutions", 10)),
@@ -159,7 +160,7 @@ MISTAKES = [
     # Access
     ("wildcard-action", "everything DynamoDB can do", change("SaveNoteRole", OWN + "0/Action", "dynamodb:*")),
     ("wildcard-resource", "every table of the account", change("SaveNoteRole", OWN + "0/Resource", "*")),
-    ("wildcard-resource", "every index, where one is meant", change("GetNotesRole", OWN + "0/Resource/1", {"Fn::Sub": "${NotesTable.Arn}/index/*"})),
+    ("wildcard-resource", "every index, where one is meant", change("GetNotesRole", OWN + "1/Resource", {"Fn::Sub": "${NotesTable.Arn}/index/*"})),
     ("managed-policy", "AWS's own policy, good for every queue", change("RetryRole", "ManagedPolicyArns", [{"Ref": "Telemetry"}, "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"])),
     ("managed-policy", "SAM makes the role, with AWS's own policies", both(remove("RetryFunction", "Role"), change("RetryFunction", "Policies", []))),
     ("role-per-function", "two functions share a role", change("DeleteNoteFunction", "Role", {"Fn::GetAtt": ["SaveNoteRole", "Arn"]})),
