@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A real photograph of the package that `photographs.sh` fetches.
-fn photograph(name: &str) -> Vec<u8> {
+pub(crate) fn photograph(name: &str) -> Vec<u8> {
     let script = end_to_end::workspace().join("tests/photographs.sh");
     let status = Command::new(script).status().expect("a shell");
     assert!(status.success(), "the photographs' package could not be fetched");
@@ -23,7 +23,7 @@ fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
 }
 
-async fn attachment(caller: &Caller, note: &str, attachment: &Value) -> Value {
+pub(crate) async fn attachment(caller: &Caller, note: &str, attachment: &Value) -> Value {
     let id = attachment["id"].as_str().unwrap();
     caller.get(&format!("/notes/{note}/attachments/{id}")).await.expect(200)
 }
@@ -130,17 +130,24 @@ async fn a_deleted_attachment_takes_its_objects_along() {
     let anna = target.caller("anna").await;
     let note = anna.create(json!({ "title": "Gone" })).await;
     let note = note["id"].as_str().unwrap();
-    let created = anna.attach(note, "a.txt", "text/plain", b"text".to_vec()).await;
+    let picture = photograph("Wine_by_Jakkub_Mede.jpg");
+    let created = anna.attach(note, "a.jpg", "image/jpeg", picture).await;
     let ready = settled(&target, &anna, note, &created, "ready").await;
-    let url = ready["download_url"].as_str().unwrap();
-    assert_eq!(target.api.get(url).await.status, 200);
+    let thumbnails = ready["thumbnails"].as_array().unwrap().iter().map(|thumbnail| &thumbnail["url"]);
+    let urls: Vec<&str> =
+        thumbnails.chain([&ready["download_url"]]).map(|url| url.as_str().unwrap()).collect();
+    for url in &urls {
+        assert_eq!(target.api.get(url).await.status, 200);
+    }
     let id = created["id"].as_str().unwrap();
     assert_eq!(
         anna.send("DELETE", &format!("/notes/{note}/attachments/{id}"), &[], Value::Null).await.status,
         204
     );
-    // Without the right to list a bucket, S3 answers "forbidden" for what is not there.
-    target.comes_to(true, async || target.api.get(url).await.status.is_client_error()).await;
+    for url in &urls {
+        // Without the right to list a bucket, S3 answers "forbidden" for what is not there.
+        target.comes_to(true, async || target.api.get(url).await.status.is_client_error()).await;
+    }
     assert_eq!(anna.get(&format!("/notes/{note}")).await.expect(200)["attachments"], 0);
 }
 

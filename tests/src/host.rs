@@ -3,6 +3,7 @@
 use crate::api::Api;
 use crate::target::Stack;
 use serde_json::Value;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -55,6 +56,7 @@ impl Host {
         command
             .args(options.optimised.then_some(["--handler-profile", OPTIMISED]).into_iter().flatten())
             .args(&options.arguments)
+            .args(by_permissions(&options.arguments))
             .envs(options.environment.clone())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -101,8 +103,36 @@ impl Drop for Host {
         }
         if std::thread::panicking() {
             eprintln!("--- the host said ---\n{}", self.log());
+        } else {
+            let refused: Vec<String> = refusals(&self.log()).collect();
+            assert!(
+                refused.is_empty(),
+                "functions call what their roles do not allow:\n{}",
+                refused.join("\n")
+            );
         }
     }
+}
+
+/// What `tests/permissions` starts hosts of the own template with: another one in its place, and a file for each test, in
+/// this directory, that says which rights it used.
+fn by_permissions(arguments: &[String]) -> Vec<OsString> {
+    if arguments.iter().any(|argument| argument == "--template" || argument == "--endpoint") {
+        return Vec::new();
+    }
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("unnamed");
+    let template = std::env::var_os("TESTS_TEMPLATE").map(|path| ["--template".into(), path]);
+    let record = std::env::var_os("TESTS_RECORD_RIGHTS")
+        .map(|directory| ["--record-rights".into(), Path::new(&directory).join(test).into_os_string()]);
+    template.into_iter().chain(record).flatten().collect()
+}
+
+/// The lines that tell of calls which a function's role does not allow.
+fn refusals(log: &str) -> impl Iterator<Item = String> {
+    let is_refusal =
+        |line: &&str| serde_json::from_str::<Value>(line).is_ok_and(|line| line["message"] == "refused");
+    log.lines().filter(is_refusal).map(ToOwned::to_owned)
 }
 
 /// Runs one of the host's commands as people do, without an AWS account of theirs; what it said and how it ended.
