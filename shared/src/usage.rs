@@ -257,6 +257,7 @@ fn is<E: std::error::Error + Send + Sync + 'static>(error: &Error, kind: fn(&E) 
 mod tests {
     use super::*;
     use crate::attachment::{NewAttachment, ObjectKey, Sequencer, ThumbnailFormat, ThumbnailSet};
+    use crate::dynamodb::Table;
     use crate::fake::{Answer, FakeAws};
     use crate::note::Id;
     use crate::owner::Owner;
@@ -354,7 +355,7 @@ mod tests {
     async fn invocations_side_by_side_and_what_is_asked_outside_of_them_are_not_mixed() {
         let aws = FakeAws::answering(|_| Some(units(1.0)));
         let store = aws.store();
-        store.warm_up().await;
+        store.warm_up(Table::Notes).await;
         let (anna, id) = (anna(), id(1));
         let twice = measured(async {
             tokio::try_join!(store.note(&anna, id), store.note(&anna, id)).unwrap();

@@ -13,6 +13,7 @@ mod tests;
 
 use aws_lambda_events::sqs::SqsEvent;
 use pictures::Processes;
+use shared::dynamodb::Table;
 use shared::runtime::{self, Aws, Error, LambdaEvent};
 use thumbnails::Thumbnails;
 
@@ -29,7 +30,7 @@ async fn handle() -> Result<(), Error> {
     let aws = Aws::from_environment()?;
     let handler = Thumbnails::new(aws.store()?, aws.objects(), Processes::of(std::env::current_exe()?));
     let queues = aws.queues();
-    handler.store.warm_up().await;
+    handler.store.warm_up(Table::Notes).await;
     runtime::run(async |event: LambdaEvent<SqsEvent>| {
         Ok(queues.consume(event.payload, async |message| handler.take(message).await).await)
     })

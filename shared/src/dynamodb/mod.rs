@@ -91,15 +91,25 @@ pub struct Due {
     pub email: Option<String>,
 }
 
+/// One of the two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    Notes,
+    Ledger,
+}
+
 impl Store {
     pub fn new(client: aws_sdk_dynamodb::Client, notes: String, ledger: String) -> Self {
         Self { client, notes, ledger }
     }
 
-    /// A read that costs next to nothing: what it warms (connection, signing key) is what the first request would pay
-    /// for. Its outcome does not matter.
-    pub async fn warm_up(&self) {
-        let table = if self.notes.is_empty() { &self.ledger } else { &self.notes };
+    /// A read that costs next to nothing, of a table that the function may read: what it warms (connection, signing key) is
+    /// what the first request would pay for. Its outcome does not matter.
+    pub async fn warm_up(&self, by: Table) {
+        let table = match by {
+            Table::Notes => &self.notes,
+            Table::Ledger => &self.ledger,
+        };
         let result = self
             .client
             .get_item()
