@@ -15,7 +15,7 @@ KEY = "test"
 
 
 class Ministack:
-    def __init__(self, directory, region):
+    def __init__(self, directory, region, smtp_address):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
@@ -38,6 +38,8 @@ class Ministack:
             "GATEWAY_PORT": str(port),
             "MINISTACK_REGION": region,
             "AUTH": "true",
+            # Where it passes e-mails on to.
+            "SMTP_HOST": smtp_address,
             # Listeners that nobody here needs.
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",

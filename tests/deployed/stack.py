@@ -1,5 +1,6 @@
 """A deployed stack as the end-to-end suite sees it, and people in it to test with."""
 import contextlib
+import json
 import secrets
 
 import boto3
@@ -23,14 +24,23 @@ class Stack:
         """The names that AWS knows resources by, by those of the template."""
         return {name: self.physical[name] for name in self.physical if self.kinds[name] == kind}
 
-    def target(self, people, api=None, lacks=None):
+    def target(self, people, lacks, mailbox=None):
         """What `tests/src/target.rs` reads."""
         return {
-            "api": api or self.outputs["ApiUrl"],
+            "api": self.outputs["ApiUrl"],
             "tables": self.of_kind("AWS::DynamoDB::Table"),
+            "functions": self.of_kind("AWS::Lambda::Function"),
             "people": people,
-            "lacks": lacks or {},
+            "mailbox": mailbox,
+            "lacks": lacks,
         }
+
+    def refusals(self, since):
+        """What functions logged of being denied access, after so many seconds of the epoch: permissions that roles lack."""
+        logs = boto3.client("logs").get_paginator("filter_log_events")
+        question = {"logGroupName": self.physical["FunctionLogs"], "filterPattern": "AccessDenied"}
+        pages = logs.paginate(startTime=int(since * 1000), **question)
+        return sorted({told(event["message"]) for page in pages for event in page["events"]})
 
     @contextlib.contextmanager
     def people(self):
@@ -48,6 +58,15 @@ class Stack:
             for name in names:
                 with contextlib.suppress(cognito.exceptions.UserNotFoundException):
                     cognito.admin_delete_user(UserPoolId=pool, Username=name)
+
+
+def told(line):
+    """What a line of a function's log tells of a failure, without what differs from one to the next."""
+    try:
+        line = json.loads(line)
+    except ValueError:
+        return line.strip()
+    return ", ".join(str(line[name]) for name in ("message", "queue", "failure", "error") if name in line)
 
 
 def sign_up(cognito, pool, name):

@@ -16,6 +16,8 @@ class Outcome:
         self.skipped = {}
         self.lines = []
         self.code = None
+        # What functions logged of being denied access.
+        self.refusals = []
 
     def take(self, line):
         self.lines.append(line)
@@ -30,7 +32,7 @@ class Outcome:
         return sorted(test for test, ended in self.ended.items() if ended == outcome and test not in self.skipped)
 
     def holds(self):
-        return self.code == 0 and bool(self.of("ok"))
+        return self.code == 0 and bool(self.of("ok")) and not self.refusals
 
     def table(self):
         """What was skipped, by reason; then what failed, and the count."""
@@ -39,14 +41,15 @@ class Outcome:
             lines += [f"skipped: {reason}"]
             lines += [f"    {test}" for test in sorted(self.skipped) if self.skipped[test] == reason]
         lines += [f"FAILED: {test}" for test in self.of("FAILED")]
+        lines += [f"a function was refused something: {line}" for line in self.refusals]
         passed, failed = len(self.of("ok")), len(self.of("FAILED"))
         return "\n".join([*lines, f"{passed} passed, {failed} failed, {len(self.skipped)} skipped"])
 
 
-def run(root, target, environment, arguments, progress):
-    """Runs the suite with the description of its target in a file of this name; progress takes a short note."""
+def run(root, target, arguments, progress):
+    """Runs the suite against what a file describes; progress takes a short note."""
     command = ["cargo", "test", "--locked", "--test", "end_to_end", "--", *arguments]
-    environment = {**os.environ, **environment, "NOTES_TARGET": str(target), "CARGO_TERM_COLOR": "never"}
+    environment = {**os.environ, "NOTES_TARGET": str(target), "CARGO_TERM_COLOR": "never"}
     outcome = Outcome()
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "bufsize": 1}
     with subprocess.Popen(command, cwd=root, env=environment, **streams) as process:

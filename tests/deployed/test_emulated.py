@@ -20,12 +20,16 @@ def function(**events):
     return {"Type": "AWS::Serverless::Function", "Properties": {"Events": events}}
 
 
+def changed(template):
+    return emulated(template, lambda api: f"http://emulator/{api}")
+
+
 CALLER = {"IdentitySource": "header", "JwtConfiguration": {"issuer": "i", "audience": ["a"]}}
 
 
 class Routes(unittest.TestCase):
     def routes(self, api, **events):
-        resources = emulated(template(Api=api, Hello=function(**events)))["Resources"]
+        resources = changed(template(Api=api, Hello=function(**events)))["Resources"]
         routes = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::ApiGatewayV2::Route"]
         return resources, {route["RouteKey"]: route.get("AuthorizerId") for route in routes}
 
@@ -53,14 +57,26 @@ class Differences(unittest.TestCase):
         written = template(
             Tls=policy(over_tls), Other=policy(over_tls, {"Sid": "Other"}), Sum=alarm(Metrics=[]), One=alarm(Period=60)
         )
-        resources = emulated(written)["Resources"]
+        resources = changed(written)["Resources"]
         self.assertEqual(resources, {"Other": policy({"Sid": "Other"}), "One": alarm(Period=60)})
 
+    def test_an_api_is_named_by_where_it_answers(self):
+        written = {"Fn::Sub": "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/a"}
+        resources = changed(template(Any={"Type": "Any", "Properties": {"Url": [written]}}))["Resources"]
+        self.assertEqual(resources["Any"]["Properties"], {"Url": [{"Fn::Sub": "http://emulator/${Api}/a"}]})
+
+    def statement(self, **written):
+        role = {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": {"Statement": [written]}}]}}
+        changed(template(Role=role))
+        return written
+
     def test_who_may_send_may_send_batches(self):
-        statement = {"Action": "sqs:SendMessage"}
-        role = {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": {"Statement": [statement]}}]}}
-        emulated(template(Role=role))
-        self.assertEqual(statement["Action"], ["sqs:SendMessage", "sqs:SendMessageBatch"])
+        statement = self.statement(Action="sqs:SendMessage", Resource="queue")
+        self.assertEqual(statement, {"Action": ["sqs:SendMessage", "sqs:SendMessageBatch"], "Resource": "queue"})
+
+    def test_who_may_send_e_mail_may_send_any(self):
+        statement = self.statement(Action="ses:SendRawEmail", Resource="identity", Condition={})
+        self.assertEqual(statement, {"Action": ["ses:SendRawEmail"], "Resource": "*"})
 
 
 class Outcomes(unittest.TestCase):
@@ -80,6 +96,11 @@ class Outcomes(unittest.TestCase):
     def test_a_run_that_skipped_everything_or_failed_does_not_hold(self):
         self.assertFalse(self.outcome(0, "skipped a::b: no clock", "test a::b ... ok").holds())
         self.assertFalse(self.outcome(101, "test a::b ... ok", "test a::c ... FAILED").holds())
+
+    def test_a_run_in_which_a_function_was_refused_something_does_not_hold(self):
+        outcome = self.outcome(0, "test a::b ... ok")
+        outcome.refusals = ["AccessDenied"]
+        self.assertFalse(outcome.holds())
 
 
 if __name__ == "__main__":

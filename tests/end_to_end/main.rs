@@ -6,6 +6,7 @@
 mod dead_letters;
 mod durability;
 mod failures;
+mod functions;
 mod generic;
 mod given_up;
 mod history;

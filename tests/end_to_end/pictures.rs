@@ -1,6 +1,6 @@
 //! Attachments: real photographs, and files that only pretend to be.
 
-use end_to_end::{Caller, Target, needs};
+use end_to_end::{Caller, Target};
 use serde_json::{Value, json};
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -110,7 +110,6 @@ async fn a_text_that_calls_itself_a_picture_fails_for_a_reason_its_owner_can_rea
 
 #[tokio::test]
 async fn an_upload_takes_exactly_the_declared_body() {
-    needs!(UploadChecks);
     let target = Target::start().await;
     let anna = target.caller("anna").await;
     let note = anna.create(json!({ "title": "Exact" })).await;

@@ -1,6 +1,8 @@
 //! What runs by the clock: reports and cleanup.
 
-use end_to_end::{Host, needs};
+use crate::functions;
+use chrono::{Days, NaiveDate};
+use end_to_end::{Host, Target, needs};
 use serde_json::{Value, json};
 
 const DAY: u64 = 24 * 3600;
@@ -31,7 +33,7 @@ async fn the_daily_report_is_mailed_and_kept() {
     let mail = host.api.mail().await;
     let to_anna: Vec<&Value> = mail.iter().filter(|mail| mail["to"][0] == "anna@example.com").collect();
     assert_eq!(to_anna.len(), 1, "one report, however often it is run");
-    let spelled = date.parse::<chrono::NaiveDate>().unwrap().format("%-d %B %Y").to_string();
+    let spelled = date.parse::<NaiveDate>().unwrap().format("%-d %B %Y").to_string();
     assert!(to_anna[0]["subject"].as_str().unwrap().contains(&spelled));
     assert_eq!(mail.iter().filter(|mail| mail["to"][0] == "operator@example.com").count(), 1);
 
@@ -74,6 +76,40 @@ async fn trash_is_purged_after_its_time_with_all_that_hangs_on_it_and_nothing_el
     let kept = format!("/notes/{}", kept["id"].as_str().unwrap());
     assert_eq!(anna.get(&kept).await.expect(200)["attachments"], 1);
     assert_eq!(host.api.get(&urls[1]).await.status, 200, "the other's is not");
+}
+
+/// Runs a schedule's function as of so many days after a date. It goes by the time that the schedule tells, and by no other.
+async fn run_as_of(target: &Target, function: &str, schedule: &str, date: &str, days: u64) {
+    let day = date.parse::<NaiveDate>().unwrap() + Days::new(days);
+    let event = json!({ "schedule": schedule, "scheduled_time": format!("{day}T06:00:00Z") });
+    functions::invoke(target, function, &event).await;
+}
+
+#[tokio::test]
+async fn what_is_due_on_another_day_is_done_by_that_days_runs() {
+    needs!(LaterRuns);
+    let target = Target::start_alone().await;
+    let anna = target.caller("anna").await;
+    let note = anna.create(json!({ "title": "Old" })).await;
+    let (id, date) = (note["id"].as_str().unwrap(), &note["created_at"].as_str().unwrap()[..10]);
+    let (path, kept) = (format!("/notes/{id}"), anna.create(json!({ "title": "Kept" })).await);
+    let created = anna.attach(id, "a.txt", "text/plain", b"text".to_vec()).await;
+    let attachment = format!("{path}/attachments/{}", created["id"].as_str().unwrap());
+    target.comes_to("ready", async || anna.get(&attachment).await.expect(200)["status"].clone()).await;
+    let ready = anna.get(&attachment).await.expect(200);
+    let url = ready["download_url"].as_str().unwrap();
+    assert_eq!(target.api.get(url).await.status, 200);
+    assert_eq!(anna.send("DELETE", &path, &[], Value::Null).await.status, 204);
+
+    let report = async || anna.get(&format!("/reports/{date}")).await;
+    run_as_of(&target, "DailyReportFunction", "daily-report", date, 1).await;
+    target.comes_to(200, async || report().await.status.as_u16()).await;
+    assert_eq!(report().await.expect(200)["counts"]["created"], 2);
+
+    run_as_of(&target, "NightlyCleanupFunction", "nightly-cleanup", date, 31).await;
+    target.comes_to(404, async || anna.get(&path).await.status.as_u16()).await;
+    target.comes_to(true, async || target.api.get(url).await.status.is_client_error()).await;
+    anna.get(&format!("/notes/{}", kept["id"].as_str().unwrap())).await.expect(200);
 }
 
 #[tokio::test]

@@ -8,12 +8,14 @@
 use crate::api::{Api, Caller};
 use crate::host::Host;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Names a JSON file that describes a deployed [`Stack`]. How to speak to its tables is in the variables of AWS's own tools.
 const VARIABLE: &str = "NOTES_TARGET";
@@ -39,10 +41,12 @@ pub enum Need {
     Issuer,
     /// An HTTP server that is ours, down to the bytes.
     Gateway,
-    /// An answer to browsers of other origins.
+    /// An address from which e-mail comes back.
+    Bounces,
+    /// Schedules that can be run for another day, which concerns everybody's notes.
+    LaterRuns,
+    /// An answer to browsers of the app's origin, and none to others.
     Cors,
-    /// Uploads of another size or content than announced are refused.
-    UploadChecks,
 }
 
 impl Need {
@@ -50,13 +54,12 @@ impl Need {
     fn lacked_by_all(self) -> Option<&'static str> {
         match self {
             Self::Clock => Some("the time of a deployed stack cannot be moved"),
-            Self::Mailbox => Some("its e-mails are in other people's mailboxes"),
             Self::Faults => Some("its services cannot be told to fail"),
             Self::Hosts => Some("its processes are not for a test to start and kill"),
             Self::Functions => Some("what its functions did and said is not shown at the API"),
             Self::Issuer => Some("its issuer makes tokens for people who signed in, and no others"),
             Self::Gateway => Some("the HTTP server is its provider's"),
-            Self::Cors | Self::UploadChecks => None,
+            Self::Mailbox | Self::Bounces | Self::LaterRuns | Self::Cors => None,
         }
     }
 }
@@ -68,6 +71,10 @@ pub struct Stack {
     api: String,
     /// The tables' names, by their names in the template.
     pub tables: BTreeMap<String, String>,
+    /// The functions' names, by their names in the template.
+    pub functions: BTreeMap<String, String>,
+    /// What was mailed, in the shape of the laptop cloud's `/_local/mail`; or nobody can tell.
+    mailbox: Option<String>,
     /// People that nobody else uses, each enough for one part in one test.
     people: Vec<Person>,
     /// What it cannot do though others can, and why.
@@ -94,6 +101,9 @@ impl Stack {
     }
 
     fn lacks(&self, need: Need) -> Option<&str> {
+        if need == Need::Mailbox && self.mailbox.is_none() {
+            return Some("its e-mails are in other people's mailboxes");
+        }
         need.lacked_by_all().or_else(|| self.lacks.get(&need).map(String::as_str))
     }
 
@@ -134,6 +144,16 @@ macro_rules! needs {
 pub struct Target {
     pub api: Api,
     pub place: Place,
+    /// Held until the test ends.
+    _turn: Option<Turn>,
+}
+
+/// At a stack that tests share, some must not meet another.
+static TURNS: RwLock<()> = RwLock::const_new(());
+
+enum Turn {
+    WithOthers(#[expect(dead_code, reason = "it is held")] RwLockReadGuard<'static, ()>),
+    Alone(#[expect(dead_code, reason = "it is held")] RwLockWriteGuard<'static, ()>),
 }
 
 pub enum Place {
@@ -145,12 +165,26 @@ impl Target {
     /// The deployed stack, or a host that keeps nothing and ends with the test.
     pub async fn start() -> Self {
         match Stack::named() {
-            Some(stack) => Self { api: Api::new(stack.api.clone()), place: Place::Deployed(stack) },
-            None => {
-                let host = Host::start().await;
-                Self { api: host.api.clone(), place: Place::Own(Box::new(host)) }
-            }
+            Some(stack) => Self::deployed(stack, Turn::WithOthers(TURNS.read().await)),
+            None => Self::own().await,
         }
+    }
+
+    /// The same, while no other test runs against the stack.
+    pub async fn start_alone() -> Self {
+        match Stack::named() {
+            Some(stack) => Self::deployed(stack, Turn::Alone(TURNS.write().await)),
+            None => Self::own().await,
+        }
+    }
+
+    fn deployed(stack: &'static Stack, turn: Turn) -> Self {
+        Self { api: Api::new(stack.api.clone()), place: Place::Deployed(stack), _turn: Some(turn) }
+    }
+
+    async fn own() -> Self {
+        let host = Host::start().await;
+        Self { api: host.api.clone(), place: Place::Own(Box::new(host)), _turn: None }
     }
 
     /// Someone who calls the API. At a deployed stack it is a person of another name, whom no other test meets.
@@ -162,6 +196,27 @@ impl Target {
                 Caller { api: self.api.clone(), subject: subject.clone(), token: token.clone() }
             }
         }
+    }
+
+    /// An address for somebody of that name. At a deployed stack no other test knows it.
+    pub fn address(&self, name: &str) -> String {
+        match &self.place {
+            Place::Own(_) => format!("{name}@example.com"),
+            Place::Deployed(stack) => format!("{name}-{}@example.com", stack.stranger().subject),
+        }
+    }
+
+    /// What was mailed to an address, newest first. For tests with `needs!(Mailbox)`.
+    pub async fn mail_to(&self, address: &str) -> Vec<Value> {
+        let mut mail = match &self.place {
+            Place::Own(host) => host.api.mail().await,
+            Place::Deployed(stack) => {
+                let mailbox = stack.mailbox.as_deref().expect("the test needs a mailbox");
+                self.api.get(mailbox).await.expect(200).as_array().expect("a list").clone()
+            }
+        };
+        mail.retain(|mail| mail["to"].as_array().is_some_and(|to| to.iter().any(|to| to == address)));
+        mail
     }
 
     /// Sees to it that `look` gives what is `expected` once all that earlier requests lead to is done. A host tells when that
