@@ -6,4 +6,5 @@
 mod avif;
 mod common;
 mod hostile;
+mod mutations;
 mod pictures;

@@ -8,6 +8,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import zlib
 
 from PIL import Image, ImageDraw
 
@@ -46,6 +47,8 @@ AVIF_KINDS = [
     ("avif-tiles", "--yuv 420 --grid 2x1"),
     ("avif-turned", "--yuv 420 --irot 1 --imir 0"),
 ]
+# Where the passes of an interlaced PNG begin, and how far apart their pixels are.
+PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 # Top left, top right, bottom left and bottom right, and how opaque they are where not all are.
 QUARTERS = [(220, 30, 30), (30, 200, 30), (30, 30, 220), (128, 128, 128)]
 OPACITIES = [0, 128, 255, 255]
@@ -89,7 +92,44 @@ def picture():
     return image
 
 
+def interlaced_png(image):
+    """Adam7 by hand, which Pillow does not write."""
+    rows = bytearray()
+    for left, top, across, down in PASSES:
+        for y in range(top, image.height, down):
+            rows += b"\0" + b"".join(bytes(image.getpixel((x, y))) for x in range(left, image.width, across))
+
+    def chunk(name, data):
+        return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+
+    header = image.width.to_bytes(4, "big") + image.height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 1])
+    chunks = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(bytes(rows))), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def others():
+    """What Pillow writes alone."""
+    whole, alpha = picture(), quarters(96, 64, False)
+    small = whole.resize((64, 46))
+    small.save(HERE / "png-colours.png")
+    alpha.save(HERE / "png-alpha.png")
+    whole.convert("L").convert("I;16").save(HERE / "png-grey-16.png")
+    small.convert("1").save(HERE / "png-one-bit.png")
+    small.quantize(32).save(HERE / "png-palette.png", transparency=3)
+    (HERE / "png-interlaced.png").write_bytes(interlaced_png(small))
+    whole.save(HERE / "webp-lossy.webp", quality=70)
+    small.save(HERE / "webp-lossless.webp", lossless=True)
+    alpha.save(HERE / "webp-alpha.webp", quality=70)
+    frames = [small, small.rotate(180)]
+    frames[0].save(HERE / "webp-animated.webp", save_all=True, append_images=frames[1:], quality=60)
+    indexed = [frame.quantize(32) for frame in frames]
+    indexed[0].save(HERE / "gif-animated.gif", save_all=True, append_images=indexed[1:])
+    indexed[0].save(HERE / "gif-transparent.gif", transparency=3)
+    indexed[0].save(HERE / "gif-interlaced.gif", interlace=True)
+
+
 def main(cjpeg, avifenc):
+    others()
     pixels, scans = HERE / "pixels.ppm", HERE / "scans.txt"
     picture().save(pixels)
     scans.write_text("0;1;2;")
@@ -106,6 +146,7 @@ def main(cjpeg, avifenc):
     scans.unlink()
 
 
-if len(sys.argv) != 3:
-    sys.exit(__doc__)
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
