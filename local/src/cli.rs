@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::dead_letters::SHORT_ID;
+use crate::lambda::MOST_CONCURRENCY;
 use clap::{Args, Parser, Subcommand};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -137,6 +138,10 @@ pub struct HostOptions {
     #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = parameter)]
     pub parameter: Vec<(String, String)>,
 
+    /// Invocations that one environment of a function works on at a time, as on Lambda Managed Instances
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = concurrency)]
+    pub concurrency: usize,
+
     /// The SAM template to run; the code is looked for beside it
     #[arg(long, value_name = "PATH", default_value = "template.yaml")]
     pub template: PathBuf,
@@ -169,6 +174,14 @@ fn message_id(text: &str) -> Result<String, String> {
     match text.len() {
         SHORT_ID.. => Ok(text.to_owned()),
         _ => Err(format!("write at least {SHORT_ID} characters of it")),
+    }
+}
+
+/// At least one, and no more than an environment can be given here.
+fn concurrency(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=MOST_CONCURRENCY) => Ok(number),
+        _ => Err(format!("write a number from 1 to {MOST_CONCURRENCY}")),
     }
 }
 

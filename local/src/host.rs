@@ -99,7 +99,7 @@ pub async fn run(cli: HostOptions) -> Result<(), Error> {
     }
 
     let endpoint = Endpoint { url: services.url.clone(), ca_bundle: clients::ca_bundle()? };
-    let lambda = start_lambda(&app, executables, endpoint, &credentials, &clock, &data.path, cli.seed);
+    let lambda = start_lambda(&app, executables, endpoint, &credentials, &clock, &data.path, &cli);
     let identity = Arc::new(Identity::open(&state, issuer, clock.clone())?);
     let sources = Arc::new(Sources::start(
         &app,
@@ -284,7 +284,7 @@ fn start_lambda(
     credentials: &credentials::Issuer,
     clock: &Clock,
     data: &Path,
-    seed: u64,
+    cli: &HostOptions,
 ) -> Lambda {
     let functions = app
         .functions
@@ -303,9 +303,10 @@ fn start_lambda(
             clock: clock.clone(),
             region: REGION.to_owned(),
             max_environments: (2 * std::thread::available_parallelism().map_or(2, usize::from)).clamp(4, 16),
+            concurrency: cli.concurrency,
             environment: Arc::new(environment),
             log: data.join("logs"),
-            seed,
+            seed: cli.seed,
         },
     )
 }

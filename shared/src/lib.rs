@@ -18,6 +18,7 @@ pub mod activity;
 pub mod attachment;
 mod backoff;
 mod clients;
+mod concurrent;
 pub mod dead_letter;
 pub mod dynamodb;
 pub mod email;

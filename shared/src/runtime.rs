@@ -1,6 +1,7 @@
 //! What a handler's `main` wires: logging, the environment, the AWS clients, and the loop that takes invocations.
 
 use crate::clients;
+use crate::concurrent;
 use crate::dynamodb::Store;
 use crate::json::Object;
 use crate::metrics;
@@ -176,8 +177,8 @@ impl Deadline {
 /// When the Runtime API is gone.
 pub async fn run<E, R, F, Fut>(work: F) -> Result<(), Error>
 where
-    E: DeserializeOwned,
-    R: Serialize,
+    E: DeserializeOwned + Send + 'static,
+    R: Serialize + Send + 'static,
     F: Fn(LambdaEvent<E>) -> Fut,
     Fut: Future<Output = Result<R, Error>>,
 {
@@ -199,11 +200,12 @@ where
     .await
 }
 
-/// Takes invocations until the environment ends; `work` logs for itself.
+/// Takes invocations until the environment ends, one at a time or, on Lambda Managed Instances, several; `work` logs for
+/// itself.
 pub(crate) async fn serve<E, R, F, Fut>(work: F) -> Result<(), Error>
 where
-    E: DeserializeOwned,
-    R: Serialize,
+    E: DeserializeOwned + Send + 'static,
+    R: Serialize + Send + 'static,
     F: Fn(LambdaEvent<E>) -> Fut,
     Fut: Future<Output = Result<R, Error>>,
 {
@@ -211,7 +213,12 @@ where
     let strict = move |LambdaEvent { payload: Object(payload), context }: LambdaEvent<Object<E>>| {
         work(LambdaEvent { payload, context })
     };
-    lambda_runtime::run(lambda_runtime::service_fn(strict)).await
+    // Lambda sets it where an environment gets several invocations at a time.
+    let concurrency = env::var("AWS_LAMBDA_MAX_CONCURRENCY").ok().and_then(|number| number.parse().ok());
+    match concurrency {
+        Some(2_u32..) => concurrent::serve(strict).await,
+        _ => lambda_runtime::run(lambda_runtime::service_fn(strict)).await,
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod given_up;
 mod history;
 mod identity;
 mod mail;
+mod managed_instances;
 mod notes;
 mod pictures;
 mod schedules;

@@ -35,6 +35,7 @@ fn fixture(change: impl FnOnce(&mut HttpApi)) -> Fixture {
         clock: Clock::default(),
         region: "us-east-1".into(),
         max_environments: 1,
+        concurrency: 1,
         environment: Arc::new(|_| BTreeMap::new()),
         log: std::env::temp_dir(),
         seed: 0,

@@ -33,22 +33,19 @@ pub(super) struct Attempt {
     pub(super) last: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Starting,
-    Busy,
-    /// Has answered, and is about to ask for more.
-    Returning,
-    Idle(Instant),
-    /// Asked to end; takes no more work.
-    Ending,
-}
-
 struct Slot {
-    phase: Phase,
+    /// Whether it was asked to end; then it takes no more work.
+    is_ending: bool,
     /// Whether it has asked for an event yet, which is when its initialisation was over.
     ready: bool,
-    running: Option<Running>,
+    /// What it works on, one event for each of its workers at most.
+    running: Vec<Running>,
+    /// Workers that have answered, and are about to ask for more.
+    returning: usize,
+    /// Workers that have asked, and got nothing yet.
+    idle: usize,
+    /// When one of them last began to wait.
+    idle_since: Instant,
     /// Whether it has had an invocation.
     used: bool,
     /// Whether the supervisor has a timer set. If not it must be told of a deadline.
@@ -79,6 +76,8 @@ pub(super) struct Delivery {
 pub(super) enum Watch {
     /// Look again at this time, or when told.
     Until(Instant),
+    /// Tell those who wait for these invocations that their time is over; the process goes on.
+    Late(Vec<(Job, Run)>),
     /// Look again when told.
     Nothing,
     /// End the process.
@@ -99,18 +98,21 @@ pub(super) enum Stop {
 pub(super) struct Remains {
     pub(super) ready: bool,
     pub(super) init_error: Option<FunctionError>,
-    /// The job that its process knew of, with the run that was cut off.
-    pub(super) cut_off: Option<(Job, Run)>,
-    /// The job that its process never saw.
-    pub(super) untouched: Option<Job>,
+    /// The jobs that its process knew of, with the runs that were cut off.
+    pub(super) cut_off: Vec<(Job, Run)>,
+    /// The jobs that its process never saw, in the order in which they were given to it.
+    pub(super) untouched: Vec<Job>,
 }
 
 impl Environment {
     pub(super) fn new(id: u64, pool: Arc<Pool>, attempt: Attempt) -> Self {
         let slot = Slot {
-            phase: Phase::Starting,
+            is_ending: false,
             ready: false,
-            running: None,
+            running: Vec::new(),
+            returning: 0,
+            idle: 0,
+            idle_since: Instant::now(),
             used: false,
             watched: false,
             init_deadline: None,
@@ -139,14 +141,15 @@ impl Environment {
         slot.init_deadline = Some(Instant::now() + self.attempt.limit);
     }
 
-    /// Gives it `job`. The caller has taken it from the idle ones, or is its own request for work.
+    /// Gives `job` to a worker that is idle: the caller has taken it from the idle ones, or is its own request for work.
     pub(super) fn assign(&self, job: Job) {
         let started = Instant::now();
         let mut slot = self.slot();
         let run = Run { started, cold: !slot.used };
         slot.used = true;
-        slot.phase = Phase::Busy;
-        slot.running = Some(Running { job, run, deadline: started + self.pool.timeout(), delivered: false });
+        slot.idle = slot.idle.saturating_sub(1);
+        let deadline = started + self.pool.timeout();
+        slot.running.push(Running { job, run, deadline, delivered: false });
         let watched = slot.watched;
         drop(slot);
         self.work.notify_one();
@@ -155,29 +158,29 @@ impl Environment {
         }
     }
 
-    /// Marks that the process asks for work. `Some` when it has none; then whether this is its first question.
+    /// Marks that a worker of the process asks for work. `Some` when it has none; then whether this is the process' first
+    /// question.
     pub(super) fn ask(&self) -> Option<FirstQuestion> {
         let mut slot = self.slot();
-        if slot.phase == Phase::Ending || slot.running.is_some() || matches!(slot.phase, Phase::Idle(_)) {
+        if slot.is_ending || slot.idle + slot.running.len() >= self.pool.concurrency() {
             return None;
         }
         let first = !slot.ready;
         slot.ready = true;
-        self.leave_returning(&mut slot);
-        slot.phase = Phase::Busy;
+        if slot.returning > 0 {
+            slot.returning -= 1;
+            self.pool.returning.fetch_sub(1, Ordering::Relaxed);
+        }
+        slot.idle += 1;
+        slot.idle_since = Instant::now();
         Some(FirstQuestion(first))
     }
 
-    pub(super) fn rest(&self) {
-        self.slot().phase = Phase::Idle(Instant::now());
-    }
-
-    /// Since when it has been idle, if it is.
+    /// Since when none of its workers has had anything to do, if that is so.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        match self.slot().phase {
-            Phase::Idle(since) => Some(since),
-            _ => None,
-        }
+        let slot = self.slot();
+        let is_idle = !slot.is_ending && slot.idle > 0 && slot.running.is_empty() && slot.returning == 0;
+        is_idle.then_some(slot.idle_since)
     }
 
     /// Waits for the next event. The same event again if the answer that carried it was lost.
@@ -192,35 +195,42 @@ impl Environment {
 
     fn deliver(&self) -> Option<Delivery> {
         let mut slot = self.slot();
-        let running = slot.running.as_mut()?;
+        // Which of several was lost nobody knows.
+        let again = (self.pool.concurrency() == 1 && !slot.running.is_empty()).then_some(0);
+        let index = slot.running.iter().position(|running| !running.delivered).or(again)?;
+        let running = &mut slot.running[index];
         running.delivered = true;
-        Some(Delivery {
+        let delivery = Delivery {
             request_id: running.job.request_id.clone(),
             payload: running.job.payload.clone(),
             left: running.deadline.saturating_duration_since(Instant::now()),
-        })
+        };
+        // Told once for two, when both came while nobody waited.
+        if slot.running.iter().any(|running| !running.delivered) {
+            self.work.notify_one();
+        }
+        Some(delivery)
     }
 
-    /// Whether `request_id` is what it works on.
+    /// Whether `request_id` is among what it works on.
     pub(super) fn works_on(&self, request_id: &str) -> bool {
-        self.slot().running.as_ref().is_some_and(|running| running.job.request_id == request_id)
+        self.slot().running.iter().any(|running| running.job.request_id == request_id)
     }
 
-    /// Takes the job out, if it is still the one that `request_id` names.
+    /// Takes the job out that `request_id` names, if it is still there.
     pub(super) fn complete(&self, request_id: &str) -> Option<(Job, Run)> {
         let mut slot = self.slot();
-        let running = slot.running.take_if(|running| running.job.request_id == request_id)?;
-        if slot.phase == Phase::Busy {
-            slot.phase = Phase::Returning;
+        let index = slot.running.iter().position(|running| running.job.request_id == request_id)?;
+        let running = slot.running.remove(index);
+        if !slot.is_ending {
+            slot.returning += 1;
             self.pool.returning.fetch_add(1, Ordering::Relaxed);
         }
         Some((running.job, running.run))
     }
 
     fn leave_returning(&self, slot: &mut Slot) {
-        if slot.phase == Phase::Returning {
-            self.pool.returning.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.pool.returning.fetch_sub(std::mem::take(&mut slot.returning), Ordering::Relaxed);
     }
 
     pub(super) fn report_init_error(&self, error: FunctionError) {
@@ -236,7 +246,7 @@ impl Environment {
     pub(super) fn end(&self) {
         let mut slot = self.slot();
         self.leave_returning(&mut slot);
-        slot.phase = Phase::Ending;
+        slot.is_ending = true;
         drop(slot);
         self.alarm.notify_one();
     }
@@ -251,29 +261,37 @@ impl Environment {
         let now = Instant::now();
         let mut slot = self.slot();
         slot.watched = false;
-        if slot.phase == Phase::Ending {
+        if slot.is_ending {
             return Watch::Stop(Stop::Asked);
         }
         if slot.init_error.is_some() {
             return Watch::Stop(Stop::InitError);
         }
-        let (deadline, stop) = match &slot.running {
-            Some(running) => (Some(running.deadline), Stop::TimedOut),
+        let earliest = slot.running.iter().map(|running| running.deadline).min();
+        let (deadline, stop) = match earliest {
+            Some(deadline) => (Some(deadline), Stop::TimedOut),
             None if !slot.ready => (slot.init_deadline, Stop::InitTimedOut),
             None => (None, Stop::Asked),
         };
         match deadline {
-            Some(deadline) if deadline <= now => {
-                // It gets no more work.
-                slot.phase = Phase::Ending;
-                Watch::Stop(stop)
-            }
+            Some(deadline) if deadline <= now => self.overdue(&mut slot, stop, now),
             Some(deadline) => {
                 slot.watched = true;
                 Watch::Until(deadline)
             }
             None => Watch::Nothing,
         }
+    }
+
+    /// Time is over for something. A process that works on one event at a time ends with it and gets no more work; one that
+    /// works on several goes on with the others.
+    fn overdue(&self, slot: &mut Slot, stop: Stop, now: Instant) -> Watch {
+        if stop != Stop::TimedOut || self.pool.concurrency() == 1 {
+            slot.is_ending = true;
+            return Watch::Stop(stop);
+        }
+        let late = slot.running.extract_if(.., |running| running.deadline <= now);
+        Watch::Late(late.map(|running| (running.job, running.run)).collect())
     }
 
     /// Whether its process, at work, has more memory than the function may have. It gets no more work then.
@@ -284,10 +302,8 @@ impl Environment {
             return false;
         }
         let mut slot = self.slot();
-        let works = matches!(slot.phase, Phase::Starting | Phase::Busy);
-        if works {
-            slot.phase = Phase::Ending;
-        }
+        let works = !slot.is_ending && (!slot.ready || !slot.running.is_empty());
+        slot.is_ending |= works;
         works
     }
 
@@ -295,24 +311,26 @@ impl Environment {
     pub(super) fn remains(&self) -> Remains {
         let mut slot = self.slot();
         self.leave_returning(&mut slot);
-        slot.phase = Phase::Ending;
+        slot.is_ending = true;
         slot.pid = None;
-        let (cut_off, untouched) = match slot.running.take() {
-            Some(running) if running.delivered => (Some((running.job, running.run)), None),
-            Some(running) => (None, Some(running.job)),
-            None => (None, None),
-        };
-        Remains { ready: slot.ready, init_error: slot.init_error.take(), cut_off, untouched }
+        let (cut_off, untouched): (Vec<_>, Vec<_>) =
+            slot.running.drain(..).partition(|running| running.delivered);
+        Remains {
+            ready: slot.ready,
+            init_error: slot.init_error.take(),
+            cut_off: cut_off.into_iter().map(|running| (running.job, running.run)).collect(),
+            untouched: untouched.into_iter().map(|running| running.job).collect(),
+        }
     }
 
     pub(super) fn count(&self, counts: &mut EnvironmentCounts, pids: &mut Vec<u32>) {
         let slot = self.slot();
         pids.extend(slot.pid);
-        match slot.phase {
-            Phase::Starting => counts.starting += 1,
-            Phase::Idle(_) => counts.idle += 1,
-            Phase::Busy | Phase::Returning => counts.busy += 1,
-            Phase::Ending => {}
+        match &*slot {
+            Slot { is_ending: true, .. } => {}
+            Slot { ready: false, .. } => counts.starting += 1,
+            Slot { running, returning: 0, .. } if running.is_empty() => counts.idle += 1,
+            _ => counts.busy += 1,
         }
     }
 }

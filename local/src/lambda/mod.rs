@@ -31,6 +31,9 @@ use tokio::sync::broadcast;
 /// The largest event, and the largest response, that Lambda takes (6 MB and room for the envelope).
 pub const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024 + 100;
 
+/// Invocations that one environment may work on at a time here; on Lambda it is 1,600.
+pub const MOST_CONCURRENCY: usize = 64;
+
 /// Who asks for an invocation; shown in the event log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -97,6 +100,8 @@ pub struct Options {
     pub region: String,
     /// At most so many environments of each function.
     pub max_environments: usize,
+    /// Invocations that one environment works on at a time, as on Lambda Managed Instances; 1 as everywhere else.
+    pub concurrency: usize,
     /// Variables on top of the template's: the endpoint, credentials.
     pub environment: Variables,
     /// The directory for what handlers print: one file for each function, bounded in size.

@@ -1,7 +1,7 @@
 //! The environments of one function, and the queue of invocations that wait for one.
 
-use super::environment::{Attempt, Environment, FirstQuestion};
-use super::job::{Job, Meter, lock};
+use super::environment::{Attempt, Environment, FirstQuestion, Stop};
+use super::job::{Job, Meter, Run, lock};
 use super::logs::Log;
 use super::process::{self, End};
 use super::statistics::{EnvironmentCounts, FunctionStatus};
@@ -40,7 +40,8 @@ pub(super) struct Pool {
 
 struct State {
     environments: HashMap<u64, Arc<Environment>>,
-    /// The one that worked last comes last, and is taken first: its caches are warm, and the others may age.
+    /// Once for each idle worker of an environment. The one that worked last comes last, and is taken first: its caches are
+    /// warm, and the others may age.
     idle: Vec<Arc<Environment>>,
     queue: VecDeque<Job>,
     starting: usize,
@@ -102,6 +103,11 @@ impl Pool {
         self.function.timeout
     }
 
+    /// Events that one environment works on at a time.
+    pub(super) fn concurrency(&self) -> usize {
+        self.shared.options.concurrency.max(1)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -125,7 +131,7 @@ impl Pool {
         self.scale(&mut state);
     }
 
-    /// `environment` asks for work: it gets what waits longest, or is idle from now on.
+    /// A worker of `environment` asks for work: it gets what waits longest, or is idle from now on.
     pub(super) fn ask(self: &Arc<Self>, environment: &Arc<Environment>) {
         let mut state = self.state();
         let Some(FirstQuestion(first)) = environment.ask() else { return };
@@ -136,10 +142,7 @@ impl Pool {
         }
         match state.pop() {
             Some(job) => environment.assign(job),
-            None => {
-                environment.rest();
-                state.idle.push(environment.clone());
-            }
+            None => state.idle.push(environment.clone()),
         }
         if first {
             self.scale(&mut state);
@@ -159,7 +162,8 @@ impl Pool {
     fn start_for(self: &Arc<Self>, state: &mut State, waiting: usize) {
         // A function that does not come up is tried one process at a time.
         let parallel = if state.failures > 0 { 1 } else { self.shared.limits.starts };
-        while !state.closed && state.starting < waiting.min(parallel) && self.has_room(state) {
+        let wanted = waiting.div_ceil(self.concurrency()).min(parallel);
+        while !state.closed && state.starting < wanted && self.has_room(state) {
             self.start(state);
         }
     }
@@ -197,28 +201,36 @@ impl Pool {
         state.environments.remove(&environment.id);
         state.idle.retain(|idle| idle.id != environment.id);
         let remains = environment.remains();
-        let mut stillborn = None;
+        let mut stillborn = Vec::new();
         if !remains.ready {
             state.starting = state.starting.saturating_sub(1);
             if !end.was_asked_for() {
                 Self::note_failed_start(&mut state);
-                stillborn = if environment.attempt.last { state.pop() } else { None };
+                stillborn.extend(if environment.attempt.last { state.pop() } else { None });
             }
         }
-        if let Some(job) = remains.untouched {
-            if state.closed { stillborn = Some(job) } else { state.queue.push_front(job) }
+        for job in remains.untouched.into_iter().rev() {
+            if state.closed { stillborn.push(job) } else { state.queue.push_front(job) }
         }
         self.scale(&mut state);
         drop(state);
-        if let Some(job) = stillborn {
-            let error = remains.init_error.unwrap_or_else(|| end.error(&job.request_id, self));
+        for job in stillborn {
+            let error = remains.init_error.clone().unwrap_or_else(|| end.error(&job.request_id, self));
             job.fail(error, None);
         }
-        if let Some((job, run)) = remains.cut_off {
+        for (job, run) in remains.cut_off {
             let error = end.error(&job.request_id, self);
             if end.is_timeout() { job.time_out(error, run) } else { job.fail(error, Some(run)) }
         }
         self.changed.notify_waiters();
+    }
+
+    /// Tells those who wait for the invocations that their time is over.
+    pub(super) fn time_out(&self, late: Vec<(Job, Run)>) {
+        for (job, run) in late {
+            let error = End::Stopped(Stop::TimedOut).error(&job.request_id, self);
+            job.time_out(error, run);
+        }
     }
 
     /// Doubles the pause before the next start, with jitter, so that functions that broke together do not try together.
@@ -280,8 +292,7 @@ impl Pool {
         let aged = |environment: &Arc<Environment>| {
             environment.idle_since().is_some_and(|since| since.elapsed() >= limits.idle)
         };
-        let unused = state.idle.iter().take_while(|environment| aged(environment)).count();
-        state.idle.drain(..unused).for_each(|environment| environment.end());
+        state.idle.extract_if(.., |environment| aged(environment)).for_each(|environment| environment.end());
         // An environment that has answered and then does not ask for more holds nobody up for longer than this.
         let waiting = state.queue.len();
         self.start_for(&mut state, waiting);

@@ -171,6 +171,7 @@ impl Process {
                     self.kill().await;
                     break End::Stopped(stop);
                 }
+                Watch::Late(late) => environment.pool.time_out(late),
                 Watch::Nothing => tokio::select! {
                     status = self.child.wait() => break exited(status),
                     () = environment.alarmed() => {}
@@ -249,7 +250,7 @@ fn variables(pool: &Pool, id: u64, address: SocketAddr, executable: &Path) -> BT
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", pool.function.memory_megabytes.to_string()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", pool.function.name)),
         ("AWS_LAMBDA_LOG_STREAM_NAME", format!("{date}/[$LATEST]{id:032x}")),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", initialization(pool).to_owned()),
         ("AWS_REGION", options.region.clone()),
         ("AWS_DEFAULT_REGION", options.region.clone()),
         ("_HANDLER", pool.function.handler.clone()),
@@ -257,8 +258,16 @@ fn variables(pool: &Pool, id: u64, address: SocketAddr, executable: &Path) -> BT
         ("TZ", "UTC".to_owned()),
     ];
     variables.extend(reserved.map(|(name, value)| (name.to_owned(), value)));
+    if pool.concurrency() > 1 {
+        variables.insert("AWS_LAMBDA_MAX_CONCURRENCY".to_owned(), pool.concurrency().to_string());
+    }
     if let Ok(path) = std::env::var("PATH") {
         variables.entry("PATH".to_owned()).or_insert(path);
     }
     variables
+}
+
+/// Lambda's word for the kind of its environments.
+fn initialization(pool: &Pool) -> &'static str {
+    if pool.concurrency() > 1 { "lambda-managed-instances" } else { "on-demand" }
 }

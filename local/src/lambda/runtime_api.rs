@@ -3,7 +3,7 @@
 //! This is the path of every invocation, so it is matched by hand and hands payloads over without copying them.
 
 use super::environment::{Delivery, Environment};
-use super::{FunctionError, PAYLOAD_LIMIT};
+use super::{FunctionError, MOST_CONCURRENCY, PAYLOAD_LIMIT};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 
 type Reply = Response<Full<Bytes>>;
 
-/// A runtime uses one or two connections, an extension one more.
-const MOST_CONNECTIONS: usize = 64;
+/// A runtime uses one or two connections for each of its workers, an extension one more.
+const MOST_CONNECTIONS: usize = 2 * MOST_CONCURRENCY + 16;
 /// A response beyond Lambda's limit is read to its end, so that the runtime gets to see the refusal, but no further.
 const READ_LIMIT: usize = 64 * 1024 * 1024;
 /// Error reports are a few kilobytes.

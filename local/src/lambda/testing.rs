@@ -17,6 +17,7 @@ pub(crate) struct Subject {
     pub(crate) deed: &'static str,
     pub(crate) timeout: Duration,
     pub(crate) max_environments: usize,
+    pub(crate) concurrency: usize,
     /// How long an environment may take to initialise, the first time.
     pub(crate) init: Duration,
 }
@@ -24,7 +25,15 @@ pub(crate) struct Subject {
 impl Default for Subject {
     fn default() -> Self {
         let patient = Duration::from_secs(60);
-        Self { name: "Subject", mode: "", deed: "", timeout: patient, max_environments: 1, init: patient }
+        Self {
+            name: "Subject",
+            mode: "",
+            deed: "",
+            timeout: patient,
+            max_environments: 1,
+            concurrency: 1,
+            init: patient,
+        }
     }
 }
 
@@ -65,6 +74,7 @@ impl Subject {
             clock: emulator::Clock::default(),
             region: "us-east-1".into(),
             max_environments: self.max_environments,
+            concurrency: self.concurrency,
             environment: Arc::new(move |_| BTreeMap::from([("HOME".into(), home.clone())])),
             log: directory.path().join("logs"),
             seed: 1,

@@ -407,3 +407,59 @@ async fn every_failure_is_told_in_lambdas_words() {
         running.lambda.shutdown().await;
     }
 }
+
+/// One environment at most, which works on three events at a time.
+fn concurrent_fixture(timeout: Duration) -> Fixture {
+    let subject = Subject { timeout, concurrency: 3, ..Subject::default() };
+    let Running { lambda, directory } = subject.run_within(LIMITS());
+    Fixture { lambda, directory }
+}
+
+#[tokio::test]
+async fn an_environment_of_managed_instances_works_on_several_events_at_a_time() {
+    let fixture = concurrent_fixture(Duration::from_secs(60));
+    // Each is answered when all three have come.
+    let meet = || fixture.answer(json!({"do": "meet"}));
+    for _ in 0..3 {
+        let (one, two, three) = tokio::join!(meet(), meet(), meet());
+        assert!(one["pid"] == two["pid"] && two["pid"] == three["pid"]);
+    }
+    let variables = fixture.answer(json!({"do": "environment"})).await;
+    assert_eq!(variables["AWS_LAMBDA_MAX_CONCURRENCY"], "3");
+    assert_eq!(variables["AWS_LAMBDA_INITIALIZATION_TYPE"], "lambda-managed-instances");
+    assert_eq!(fixture.starts(), 1);
+    fixture.lambda.shutdown().await;
+}
+
+#[tokio::test]
+async fn more_events_than_workers_wait_for_one() {
+    let fixture = concurrent_fixture(Duration::from_secs(60));
+    let answers = (0..20).map(|n| fixture.answer(json!({"n": n})));
+    for (n, answer) in futures_util::future::join_all(answers).await.into_iter().enumerate() {
+        assert_eq!(answer["echo"]["n"], n);
+    }
+    assert_eq!((fixture.starts(), fixture.lambda.active()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_timeout_among_several_is_that_of_one_invocation() {
+    let fixture = concurrent_fixture(Duration::from_secs(1));
+    let before = fixture.answer(json!({})).await;
+    assert_eq!(fixture.error(json!({"do": "hang"})).await.error_type, "Sandbox.Timedout");
+    // Its worker hangs on; the two others are those of the same process.
+    let (one, two) = tokio::join!(fixture.answer(json!({})), fixture.answer(json!({})));
+    assert!(one["pid"] == before["pid"] && two["pid"] == before["pid"]);
+    assert_eq!(fixture.status().timeouts, 1);
+}
+
+#[tokio::test]
+async fn a_crash_ends_all_that_the_process_worked_on() {
+    let fixture = concurrent_fixture(Duration::from_secs(60));
+    let error = || fixture.error(json!({"do": "meet", "then": "kill"}));
+    let (one, two, three) = tokio::join!(error(), error(), error());
+    for error in [one, two, three] {
+        assert_eq!(error.error_type, "Runtime.ExitError");
+    }
+    fixture.answer(json!({})).await;
+    assert_eq!(fixture.starts(), 2);
+}
