@@ -63,7 +63,7 @@ impl Run {
     fn hear(&mut self, line: &str) {
         let number = |text: &str| text.split_whitespace().next().and_then(|word| word.parse().ok());
         let after = |label: &str| line.split_once(label).and_then(|(_, rest)| number(rest));
-        if let Some(files) = line.strip_prefix('#').and_then(|rest| number(rest)) {
+        if let Some(files) = line.strip_prefix('#').and_then(number) {
             self.files = files;
             self.edges = after(" cov: ").unwrap_or(self.edges);
         }
