@@ -20,6 +20,15 @@ pub(super) struct Expected {
     pub(super) is_smoothed: bool,
 }
 
+/// What of samples is wanted.
+#[derive(Clone, Copy)]
+pub(super) enum Values {
+    /// What is stored, which must be bytes.
+    Stored,
+    /// Eight bits and full range; a sample of the value `zero` is no colour.
+    Scaled { zero: u8 },
+}
+
 /// A decoded picture.
 pub(super) struct Frame {
     picture: Picture,
@@ -84,9 +93,26 @@ impl Frame {
         (pixels(self.sequence.halves_width), pixels(self.sequence.halves_height))
     }
 
-    /// The rows that a part of the picture has of a component, in eight bits and full range; a sample of the value `zero`
-    /// is no colour.
-    pub(super) fn rows(&self, component: Component, zero: u8, part: &Crop, mut take: impl FnMut(&[u8])) {
+    /// Whether samples are stored as bytes.
+    pub(super) fn has_bytes(&self) -> bool {
+        self.sequence.depth == 8
+    }
+
+    /// What `rows` does to `Values::Stored` if they are to be scaled.
+    pub(super) fn scale(&self, zero: u8, samples: &mut [u8]) {
+        let scale = Scale::new(self.sequence.depth, self.is_full_range, zero);
+        let scaled: [u8; 256] = std::array::from_fn(|value| scale.one(value as i32));
+        samples.iter_mut().for_each(|sample| *sample = scaled[usize::from(*sample)]);
+    }
+
+    /// The rows that a part of the picture has of a component, as bytes.
+    pub(super) fn rows(
+        &self,
+        component: Component,
+        values: Values,
+        part: &Crop,
+        mut take: impl FnMut(&[u8]),
+    ) {
         let samples = self.picture.plane(component);
         let stride = self.picture.stride(component) as usize;
         let (across, down) = self.pixels_a_sample(component);
@@ -95,6 +121,10 @@ impl Frame {
             start..start + length.div_ceil(share) as usize
         };
         let (columns, rows) = (range(part.left, part.width, across), range(part.top, part.height, down));
+        let zero = match values {
+            Values::Stored => return rows.for_each(|y| take(&samples[y * stride..][columns.clone()])),
+            Values::Scaled { zero } => zero,
+        };
         let scale = Scale::new(self.sequence.depth, self.is_full_range, zero);
         let mut row = vec![0; columns.len()];
         for y in rows {
@@ -138,15 +168,32 @@ impl Scale {
     #[inline(always)]
     fn all(&self, values: impl Iterator<Item = u16>, to: &mut [u8]) {
         for (to, value) in to.iter_mut().zip(values) {
-            let scaled = ((i32::from(value) - self.from) * self.factor + (1 << 15)) >> 16;
-            *to = (scaled + self.to).clamp(0, 255) as u8;
+            *to = self.one(value.into());
         }
+    }
+
+    #[inline(always)]
+    fn one(&self, value: i32) -> u8 {
+        let scaled = ((value - self.from) * self.factor + (1 << 15)) >> 16;
+        (scaled + self.to).clamp(0, 255) as u8
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_scaled_mean_is_the_mean_of_what_is_scaled(values in prop::collection::vec(16_u8..=235, 1..40), zero in 0..2_u8) {
+            let scale = Scale::new(8, false, zero * 128);
+            let mean = |values: Vec<i32>| f64::from(values.iter().sum::<i32>()) / values.len() as f64;
+            let stored = mean(values.iter().map(|&value| value.into()).collect());
+            let long_way = mean(values.iter().map(|&value| scale.one(value.into()).into()).collect());
+            prop_assert!((f64::from(scale.one(stored.round() as i32)) - long_way).abs() <= 1.6);
+        }
+    }
 
     #[test]
     fn samples_of_every_depth_and_range_fill_eight_bits() {

@@ -19,7 +19,7 @@ use crate::raster::{self, Layout, Plane, Raster};
 use crate::reduce::{self, Reduction, times_255};
 use crate::{Limits, Refused};
 use container::{Container, Crop};
-use frame::{Component, Expected, Frame};
+use frame::{Component, Expected, Frame, Values};
 use sequence::Sequence;
 
 /// Shrunk by this much, blocks are too small for their edges to show.
@@ -79,7 +79,7 @@ impl Still {
         let frame =
             Frame::decode(stream, sequence, &self.expected(sequence.nclx.is_full_range, is_smoothed))?;
         let mut alpha = Vec::with_capacity(size);
-        frame.rows(Component::Y, 0, &self.crop, |row| alpha.extend_from_slice(row));
+        frame.rows(Component::Y, Values::Scaled { zero: 0 }, &self.crop, |row| alpha.extend_from_slice(row));
         self.alpha = Some(alpha);
         Ok(())
     }
@@ -127,7 +127,11 @@ impl Still {
         let alpha = self.alpha.as_deref().filter(|_| !self.is_multiplied);
         let mut multiplied = vec![0; width as usize];
         let mut y = 0;
-        frame.rows(component, zero, &self.crop, |row| {
+        // Without alpha between them, shrinking and scaling can change places: the mean of samples, scaled, is the mean of
+        // scaled samples, but for a step of rounding and for what is outside the range.
+        let is_scaled_last = alpha.is_none() && frame.has_bytes();
+        let values = if is_scaled_last { Values::Stored } else { Values::Scaled { zero } };
+        frame.rows(component, values, &self.crop, |row| {
             if let Some(alpha) = alpha {
                 let alphas = self.alphas(alpha, y * down, (across, down));
                 for ((to, &value), alpha) in multiplied.iter_mut().zip(row).zip(alphas) {
@@ -140,6 +144,9 @@ impl Still {
             y += 1;
         });
         let mut plane = reduction.finish().planes.remove(0);
+        if is_scaled_last {
+            frame.scale(zero, &mut plane.samples);
+        }
         let extent = |pixels: u32, share: u32| f64::from(pixels) / f64::from(share * factor);
         plane.extent = (extent(self.crop.width, across), extent(self.crop.height, down));
         plane
