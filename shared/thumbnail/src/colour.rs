@@ -22,16 +22,18 @@ impl Colours {
     /// A raster whose planes are all of the same dimensions, in sRGB (or plain grey).
     pub(crate) fn finished(&self, raster: Raster) -> Result<Finished, Refused> {
         let layout = raster.layout;
-        let Finished { width, height, channels, pixels } = interleaved(raster);
+        let Finished { width, height, channels, pixels } = match layout {
+            Layout::YCbCr => mixed(&raster, Matrix::BT_601)?,
+            Layout::Yuv { matrix, has_alpha: false } => mixed(&raster, matrix)?,
+            _ => interleaved(raster),
+        };
         let (channels, pixels) = match layout {
             Layout::Grey => (1, pixels),
             Layout::GreyAlpha => without_empty_alpha::<2>(divided::<2>(pixels)),
             Layout::Rgba => without_empty_alpha::<4>(divided::<4>(pixels)),
-            Layout::Rgb => (channels, pixels),
-            Layout::YCbCr => (3, rgb_by::<3>(Matrix::BT_601, pixels)),
-            Layout::Yuv { matrix, has_alpha: false } => (3, rgb_by::<3>(matrix, pixels)),
+            Layout::Rgb | Layout::YCbCr | Layout::Yuv { has_alpha: false, .. } => (channels, pixels),
             Layout::Yuv { matrix, has_alpha: true } => {
-                without_empty_alpha::<4>(divided::<4>(rgb_by::<4>(matrix, pixels)))
+                without_empty_alpha::<4>(divided::<4>(rgb_by(matrix, pixels)))
             }
             // What `inks` has made colours of.
             Layout::Cmyk(_) => return Err(Refused::DecoderFailed),
@@ -129,9 +131,22 @@ fn without_empty_alpha<const CHANNELS: usize>(pixels: Vec<u8>) -> (usize, Vec<u8
     (colours, pixels.chunks_exact(CHANNELS).flat_map(|pixel| &pixel[..colours]).copied().collect())
 }
 
-/// The first three of the channels as colours.
-fn rgb_by<const CHANNELS: usize>(matrix: Matrix, mut pixels: Vec<u8>) -> Vec<u8> {
-    for pixel in pixels.chunks_exact_mut(CHANNELS) {
+/// Planes of luma and colour differences as colours.
+fn mixed(raster: &Raster, matrix: Matrix) -> Result<Finished, Refused> {
+    let [first, second, third] = raster.planes.as_slice() else {
+        return Err(Refused::DecoderFailed);
+    };
+    let mut pixels = vec![[0; 3]; first.samples.len()];
+    let samples = first.samples.iter().zip(&second.samples).zip(&third.samples);
+    for (pixel, ((&first, &second), &third)) in pixels.iter_mut().zip(samples) {
+        *pixel = matrix.rgb([first, second, third]);
+    }
+    Ok(Finished { width: first.width, height: first.height, channels: 3, pixels: pixels.into_flattened() })
+}
+
+/// The first three of four channels as colours.
+fn rgb_by(matrix: Matrix, mut pixels: Vec<u8>) -> Vec<u8> {
+    for pixel in pixels.chunks_exact_mut(4) {
         let rgb = matrix.rgb([pixel[0], pixel[1], pixel[2]]);
         pixel[..3].copy_from_slice(&rgb);
     }

@@ -46,14 +46,31 @@ impl Orientation {
         if self == Self::UPRIGHT {
             return stored;
         }
+        let pixels = match stored.channels {
+            1 => self.turned::<1>(&stored),
+            3 => self.turned::<3>(&stored),
+            _ => self.turned::<4>(&stored),
+        };
         let (width, height) = self.upright(stored.width, stored.height);
-        let mut pixels = Vec::with_capacity(stored.pixels.len());
-        for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
-            let (from_x, from_y) = self.stored_at(x, y, &stored);
-            let at = (from_y as usize * stored.width as usize + from_x as usize) * stored.channels;
-            pixels.extend_from_slice(&stored.pixels[at..at + stored.channels]);
-        }
         Finished { width, height, channels: stored.channels, pixels }
+    }
+
+    /// The pixels of an upright row are stored at equal distances.
+    fn turned<const CHANNELS: usize>(self, stored: &Finished) -> Vec<u8> {
+        let (pixels, _) = stored.pixels.as_chunks::<CHANNELS>();
+        let (width, height) = self.upright(stored.width, stored.height);
+        let place = |x, y| {
+            let (from_x, from_y) = self.stored_at(x, y, stored);
+            from_y as usize * stored.width as usize + from_x as usize
+        };
+        let mut turned = Vec::with_capacity(pixels.len());
+        for y in 0..height {
+            let (first, last) = (place(0, y), place(width - 1, y));
+            let distance = first.abs_diff(last) / (width as usize - 1).max(1);
+            let row = pixels[first.min(last)..=first.max(last)].iter().step_by(distance.max(1));
+            if first <= last { turned.extend(row) } else { turned.extend(row.rev()) }
+        }
+        turned.into_flattened()
     }
 
     /// Where the upright pixel (x, y) is stored.
@@ -100,6 +117,28 @@ fn read(exif: &[u8]) -> Option<u8> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn every_pixel_comes_to_its_place() {
+        for (width, height) in [(3, 2), (1, 4), (4, 1), (1, 1)] {
+            let pixels: Vec<u8> = (0..width * height * 3).map(|n| n as u8).collect();
+            let stored = Finished { width, height, channels: 3, pixels };
+            for orientation in (1..=8).map(Orientation) {
+                let turned = orientation.apply(stored.clone());
+                assert_eq!((turned.width, turned.height), orientation.upright(width, height));
+                for (x, y) in (0..turned.height).flat_map(|y| (0..turned.width).map(move |x| (x, y))) {
+                    let (from_x, from_y) = orientation.stored_at(x, y, &stored);
+                    let pixel =
+                        |picture: &Finished, x, y| picture.pixels[3 * (y * picture.width + x) as usize];
+                    assert_eq!(
+                        pixel(&turned, x, y),
+                        pixel(&stored, from_x, from_y),
+                        "{orientation:?}: {x}, {y}"
+                    );
+                }
+            }
+        }
+    }
 
     proptest! {
         #[test]
