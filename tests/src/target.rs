@@ -179,7 +179,7 @@ impl Target {
     }
 
     fn deployed(stack: &'static Stack, turn: Turn) -> Self {
-        Self { api: Api::new(stack.api.clone()), place: Place::Deployed(stack), _turn: Some(turn) }
+        Self { api: Api::anywhere(stack.api.clone()), place: Place::Deployed(stack), _turn: Some(turn) }
     }
 
     async fn own() -> Self {
@@ -241,5 +241,34 @@ impl Target {
             assert!(Instant::now() < deadline, "seen: {seen:?}, expected: {expected:?}");
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn stack(mailbox: Option<&str>, lacks: &Value) -> Stack {
+        let described = json!({
+            "api": "https://api", "tables": {}, "functions": {}, "people": [], "mailbox": mailbox, "lacks": lacks,
+        });
+        serde_json::from_value(described).expect("a stack")
+    }
+
+    #[test]
+    fn a_stack_lacks_what_all_do_and_what_it_is_said_to() {
+        let stack = stack(None, &json!({ "cors": "it says yes to all" }));
+        assert_eq!(stack.lacks(Need::Cors), Some("it says yes to all"));
+        assert_eq!(stack.lacks(Need::Bounces), None);
+        for need in [Need::Clock, Need::Faults, Need::Hosts, Need::Functions, Need::Issuer, Need::Gateway] {
+            assert!(stack.lacks(need).is_some(), "{need:?}");
+        }
+    }
+
+    #[test]
+    fn a_stack_has_a_mailbox_if_somebody_says_where() {
+        assert!(stack(None, &json!({})).lacks(Need::Mailbox).is_some());
+        assert_eq!(stack(Some("http://mailbox"), &json!({})).lacks(Need::Mailbox), None);
     }
 }
