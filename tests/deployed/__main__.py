@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 import tempfile
@@ -56,36 +57,36 @@ def test_stack(name, arguments):
 
 def test_emulated(is_release, arguments):
     """The suite against ministack, from nothing."""
+    template = packaged(is_release)
     mailbox = Mailbox()
     with tempfile.TemporaryDirectory() as directory, mailbox.running():
         ministack = Ministack(directory, REGION, mailbox.smtp_address)
-        template = built(is_release, ministack.api)
         with contextlib.ExitStack() as running:
             with step("start ministack"):
                 running.enter_context(ministack.running())
             os.environ.update(ministack.access)
             with step("sam deploy"):
-                sam("deploy", "--config-env", "emulated", "--template-file", template)
-            stack = Stack(NAME)
-            outcome = test(stack, {"lacks": LACKS, "mailbox": mailbox.url}, arguments)
+                deployed = template.with_name("emulated.yaml")
+                package.write(deployed, emulated(package.read(template), ministack.api))
+                sam("deploy", "--config-env", "emulated", "--template-file", deployed)
+            outcome = test(Stack(NAME), {"lacks": LACKS, "mailbox": mailbox.url}, arguments)
             if not outcome.holds():
                 print(ministack.log.read_text())
             return outcome
 
 
-def built(is_release, api_url):
-    """The path of a template with packages beside it, as the emulator takes it."""
+def packaged(is_release):
+    """The path of a built template with packages beside it."""
     directory = BUILD / ("release" if is_release else "dev")
     with step("sam build" if is_release else "build binaries for development"):
         if is_release:
-            sam("build", "--build-dir", directory)
+            # For this machine, which is to run them.
+            architecture = {"aarch64": "arm64"}.get(platform.machine(), "x86_64")
+            sam("build", "--build-dir", directory, "--parameter-overrides", f"Architecture={architecture}")
         else:
             package.build(ROOT, directory)
     with step("package"):
-        template = package.pack(ROOT, directory)
-        path = template.with_name("emulated.yaml")
-        package.write(path, emulated(package.read(template), api_url))
-        return path
+        return package.pack(ROOT, directory)
 
 
 def sam(command, *arguments):

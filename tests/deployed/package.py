@@ -24,7 +24,8 @@ def write(path, template):
 
 def build(root, directory):
     """A directory such as `sam build` makes: the built template, and a directory for each function."""
-    subprocess.run(["cargo", "build", "--locked", "--quiet", "--workspace", "--bins"], cwd=root, check=True)
+    if subprocess.run(["cargo", "build", "--locked", "--quiet", "--workspace", "--bins"], cwd=root).returncode != 0:
+        raise SystemExit("the functions do not build")
     shutil.rmtree(directory, ignore_errors=True)
     template = read(root / "template.yaml")
     for name, resource in template["Resources"].items():

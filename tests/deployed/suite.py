@@ -3,6 +3,7 @@ test harness has no other word for it."""
 import os
 import re
 import subprocess
+import tempfile
 
 OUTCOME = re.compile(r"test (\S+) \.\.\. (ok|FAILED|ignored)")
 SKIPPED = re.compile(r"skipped (\S+): (.+)")
@@ -32,7 +33,8 @@ class Outcome:
         return sorted(test for test, ended in self.ended.items() if ended == outcome and test not in self.skipped)
 
     def holds(self):
-        return self.code == 0 and bool(self.of("ok")) and not self.refusals
+        is_whole = len(self.ended) == self.total and bool(self.of("ok"))
+        return self.code == 0 and is_whole and not self.refusals
 
     def table(self):
         """What was skipped, by reason; then what failed, and the count."""
@@ -51,10 +53,15 @@ def run(root, target, arguments, progress):
     command = ["cargo", "test", "--locked", "--test", "end_to_end", "--", *arguments]
     environment = {**os.environ, "NOTES_TARGET": str(target), "CARGO_TERM_COLOR": "never"}
     outcome = Outcome()
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "bufsize": 1}
-    with subprocess.Popen(command, cwd=root, env=environment, **streams) as process:
-        for line in process.stdout:
+    # Apart: in one stream, what is told on one side would fall into lines of the other.
+    with tempfile.TemporaryFile("w+") as told:
+        streams = {"stdout": subprocess.PIPE, "stderr": told, "text": True, "bufsize": 1}
+        with subprocess.Popen(command, cwd=root, env=environment, **streams) as process:
+            for line in process.stdout:
+                outcome.take(line.rstrip("\n"))
+                progress(f"{len(outcome.ended)} of {outcome.total or '?'} tests")
+        told.seek(0)
+        for line in told:
             outcome.take(line.rstrip("\n"))
-            progress(f"{len(outcome.ended)} of {outcome.total or '?'} tests")
     outcome.code = process.returncode
     return outcome

@@ -80,27 +80,29 @@ class Differences(unittest.TestCase):
 
 
 class Outcomes(unittest.TestCase):
-    def outcome(self, code, *lines):
+    def outcome(self, code, *lines, refusals=()):
         outcome = Outcome()
         for line in lines:
             outcome.take(line)
-        outcome.code = code
+        outcome.code, outcome.refusals = code, list(refusals)
         return outcome
 
     def test_what_was_skipped_did_not_pass(self):
-        outcome = self.outcome(0, "skipped a::b: no clock", "test a::b ... ok", "test a::c ... ok")
+        outcome = self.outcome(0, "running 2 tests", "test a::b ... ok", "test a::c ... ok", "skipped a::b: no clock")
         self.assertTrue(outcome.table().endswith("1 passed, 0 failed, 1 skipped"), outcome.table())
         self.assertIn("skipped: no clock\n    a::b\n", outcome.table())
         self.assertTrue(outcome.holds())
 
-    def test_a_run_that_skipped_everything_or_failed_does_not_hold(self):
-        self.assertFalse(self.outcome(0, "skipped a::b: no clock", "test a::b ... ok").holds())
-        self.assertFalse(self.outcome(101, "test a::b ... ok", "test a::c ... FAILED").holds())
-
-    def test_a_run_in_which_a_function_was_refused_something_does_not_hold(self):
-        outcome = self.outcome(0, "test a::b ... ok")
-        outcome.refusals = ["AccessDenied"]
-        self.assertFalse(outcome.holds())
+    def test_a_run_holds_if_all_ended_some_passed_none_failed_and_nothing_was_refused(self):
+        passed, failed = "test a::b ... ok", "test a::c ... FAILED"
+        self.assertTrue(self.outcome(0, "running 1 test", passed).holds())
+        for wrong in [
+            self.outcome(0, "running 1 test", passed, "skipped a::b: no clock"),
+            self.outcome(101, "running 2 tests", passed, failed),
+            self.outcome(0, "running 2 tests", passed),
+            self.outcome(0, "running 1 test", passed, refusals=["AccessDenied"]),
+        ]:
+            self.assertFalse(wrong.holds(), wrong.lines)
 
 
 if __name__ == "__main__":
