@@ -7,6 +7,8 @@ import os
 import sys
 import tempfile
 
+from managed_instances import managed
+
 from . import access, alarms, api, delivery, functions, schedules, sources, storage  # noqa: F401: they register themselves
 from .linters import DEPLOYED, WRITTEN
 from .mistakes import MISTAKES
@@ -20,7 +22,7 @@ def main():
     path = sys.argv[1]
     written = read(path)
     with tempfile.TemporaryDirectory() as directory:
-        problems = check(written, path, directory) or check_checks(written, directory)
+        problems = check(written, path, directory) or check_managed(written, directory) or check_checks(written, directory)
     for problem in problems:
         print(problem)
     if problems:
@@ -36,6 +38,13 @@ def check(written, path, directory):
     template = Template(written)
     problems = [f"{name}: {problem}" for name, found in CHECKS.items() for problem in found(template)]
     return problems + found_by(DEPLOYED, write(directory, "deployed.json", translate(written)))
+
+
+def check_managed(written, directory):
+    """What the linters find in the template with functions on Managed Instances, which `packaging` makes of it."""
+    moved = managed(written)
+    found = found_by(WRITTEN, write(directory, "managed.json", moved))
+    return found or found_by(DEPLOYED, write(directory, "managed-deployed.json", translate(moved)))
 
 
 def found_by(linters, path):
