@@ -21,6 +21,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -84,6 +85,8 @@ def in_tools() -> None:
 
 
 def built() -> str:
+    """The suite's executable; all that it runs is built as it would build it itself, so that no test waits for that."""
+    subprocess.run(["cargo", "build", "--workspace", "--bins"], cwd=ROOT, check=True)
     command = ["cargo", "test", "--locked", "--test", "end_to_end", "--no-run", "--message-format=json"]
     lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     messages = [json.loads(line) for line in lines if line.startswith("{")]
@@ -151,19 +154,27 @@ class Trial:
         return None
 
     def refused(self, test: str, template: pathlib.Path, right: tuple[str, str, str]) -> str | None:
-        environment = {**os.environ, "TESTS_TEMPLATE": str(template)}
-        try:
-            run = subprocess.run(
-                [self.binary, "--exact", test], cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=PATIENCE
-            )
-        except subprocess.TimeoutExpired:
+        code, said = self.run(test, template)
+        if code == 0:
             return None
-        if run.returncode == 0:
-            return None
-        warnings = [json.loads(line) for line in run.stdout.splitlines() + run.stderr.splitlines() if line.startswith('{"timestamp"')]
+        warnings = [json.loads(line) for line in said.splitlines() if line.startswith('{"timestamp"')]
         if any(is_of(right, warning) for warning in warnings):
             return f"test {test}"
         return None
+
+
+    def run(self, test: str, template: pathlib.Path) -> tuple[int, str]:
+        command = [self.binary, "--exact", test]
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        environment = {**os.environ, "TESTS_TEMPLATE": str(template)}
+        # In a group of its own, so that its host ends with it.
+        with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **pipe) as process:
+            try:
+                said, _ = process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                said, _ = process.communicate()
+        return process.returncode, said
 
 
 def is_of(right: tuple[str, str, str], warning: dict) -> bool:
