@@ -36,9 +36,9 @@ REGION, NAME = "us-east-1", "notes-emulated"
 
 
 def main(arguments):
-    if arguments[:1] in (["-h"], ["--help"]):
+    if arguments[:1] in (["-h"], ["--help"]) or arguments == ["--stack"]:
         print(__doc__)
-        return 0
+        return 0 if arguments != ["--stack"] else 2
     if arguments[:1] == ["--stack"]:
         outcome = test_stack(arguments[1], arguments[2:])
     else:

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
+SERVER = pathlib.Path(__file__).resolve().parent.parent / "other_endpoint/ministack_server.py"
 START = 60
 # The account's root, whose secret is fixed.
 KEY = "test"
@@ -53,11 +54,11 @@ class Ministack:
     @contextlib.contextmanager
     def running(self):
         with open(self.log, "w") as log:
-            command = [sys.executable, "-m", "ministack"]
-            # A session of its own: its functions are ended with it.
-            process = subprocess.Popen(
-                command, env=self.environment, cwd=self.log.parent, stdout=log, stderr=log, start_new_session=True
-            )
+            # It ends with its input, so with this process, however that ended; and a session of its own has its functions
+            # end with it.
+            streams = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log, "start_new_session": True}
+            command = [sys.executable, SERVER]
+            process = subprocess.Popen(command, env=self.environment, cwd=self.log.parent, **streams)
             try:
                 self.wait_until_ready(process)
                 yield
