@@ -122,18 +122,98 @@ impl Reduction {
         if self.rows > 0 {
             self.finish_row();
         }
-        let factor = self.factor as u32;
-        let (width, height) = (self.width.div_ceil(factor), self.height.div_ceil(factor));
-        let samples =
-            if factor == 1 { self.samples } else { sharpened(self.layout, &self.samples, width, height) };
-        let plane = Plane {
-            width,
-            height,
-            extent: (f64::from(self.width) / f64::from(factor), f64::from(self.height) / f64::from(factor)),
-            channels: self.layout.channels(),
-            samples,
-        };
-        Raster { layout: self.layout, planes: vec![plane] }
+        finished(self.layout, self.width, self.height, self.factor as u32, self.samples)
+    }
+}
+
+/// The means of a picture of these dimensions, as a raster.
+fn finished(layout: Layout, width: u32, height: u32, factor: u32, means: Vec<u8>) -> Raster {
+    let extent = (f64::from(width) / f64::from(factor), f64::from(height) / f64::from(factor));
+    let (width, height) = (width.div_ceil(factor), height.div_ceil(factor));
+    let samples = if factor == 1 { means } else { sharpened(layout, &means, width, height) };
+    let plane = Plane { width, height, extent, channels: layout.channels(), samples };
+    Raster { layout, planes: vec![plane] }
+}
+
+/// The same for pixels that come in any order.
+pub(crate) struct Sums {
+    layout: Layout,
+    width: u32,
+    height: u32,
+    factor: u32,
+    /// Of each square and channel.
+    sums: Vec<u32>,
+    scratch: Vec<u8>,
+}
+
+impl Sums {
+    pub(crate) fn new(layout: Layout, width: u32, height: u32, factor: u32) -> Self {
+        let squares = raster::bytes(width.div_ceil(factor), height.div_ceil(factor), layout.channels());
+        let scratch = if layout.has_alpha() { raster::bytes(width, 1, layout.channels()) } else { 0 };
+        Self { layout, width, height, factor, sums: vec![0; squares], scratch: vec![0; scratch] }
+    }
+
+    /// Bytes that they take.
+    pub(crate) fn memory(layout: Layout, width: u32, height: u32, factor: u32) -> u64 {
+        size(width, height, layout.channels(), factor) * size_of::<u32>() as u64
+    }
+
+    /// Takes pixels of the row `y`, whose colours are not yet multiplied by their alpha: every `step`th from `left` on.
+    pub(crate) fn add(&mut self, pixels: &[u8], y: u32, left: u32, step: u32) {
+        match self.layout {
+            Layout::Rgba => {
+                let pixels = multiplied::<4>(pixels, &mut self.scratch[..pixels.len()]);
+                add::<4>(&mut self.sums, pixels, (self.width, self.factor), y, left, step);
+            }
+            Layout::GreyAlpha => {
+                let pixels = multiplied::<2>(pixels, &mut self.scratch[..pixels.len()]);
+                add::<2>(&mut self.sums, pixels, (self.width, self.factor), y, left, step);
+            }
+            Layout::Grey => add::<1>(&mut self.sums, pixels, (self.width, self.factor), y, left, step),
+            _ => add::<3>(&mut self.sums, pixels, (self.width, self.factor), y, left, step),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Raster {
+        let Self { layout, width, height, factor, sums, .. } = self;
+        let channels = layout.channels();
+        let row = raster::bytes(width.div_ceil(factor), 1, channels);
+        let mut means = Vec::with_capacity(sums.len());
+        for (row, top) in sums.chunks(row).zip((0..height).step_by(factor as usize)) {
+            let rows = factor.min(height - top);
+            let whole = Mean::of((factor * rows) as usize);
+            let (inner, last) = row.split_at(row.len() - channels);
+            means.extend(inner.iter().map(|&sum| whole.rounded(sum)));
+            let columns = width - (width.div_ceil(factor) - 1) * factor;
+            let rest = Mean::of((columns * rows) as usize);
+            means.extend(last.iter().map(|&sum| rest.rounded(sum)));
+        }
+        finished(layout, width, height, factor, means)
+    }
+}
+
+fn add<const CHANNELS: usize>(
+    sums: &mut [u32],
+    pixels: &[u8],
+    (width, factor): (u32, u32),
+    y: u32,
+    left: u32,
+    step: u32,
+) {
+    let (squares, _) = sums.as_chunks_mut::<CHANNELS>();
+    let row = &mut squares[(y / factor * width.div_ceil(factor)) as usize..];
+    let (pixels, _) = pixels.as_chunks::<CHANNELS>();
+    // The square of a pixel, and where in it the pixel is: counted on, without a division.
+    let (mut square, mut at) = ((left / factor) as usize, left % factor);
+    for pixel in pixels {
+        for (sum, &value) in row[square].iter_mut().zip(pixel) {
+            *sum += u32::from(value);
+        }
+        at += step;
+        while at >= factor {
+            at -= factor;
+            square += 1;
+        }
     }
 }
 
@@ -251,6 +331,30 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_order_of_pixels_makes_no_difference(
+            (width, height, factor) in (1_u32..20, 1_u32..20, 2_u32..6),
+            layout in prop::sample::select(vec![Layout::Grey, Layout::GreyAlpha, Layout::Rgb, Layout::Rgba]),
+            seed in any::<u64>(),
+        ) {
+            let channels = layout.channels();
+            let value = |at: usize| (seed.wrapping_mul(at as u64 * 17 + 7) >> 40) as u8;
+            let row = |y: u32| -> Vec<u8> {
+                (0..width as usize * channels).map(|x| value(y as usize * 1000 + x)).collect()
+            };
+            let mut reduction = Reduction::new(layout, width, height, factor);
+            (0..height).for_each(|y| reduction.push(&row(y)));
+            let mut sums = Sums::new(layout, width, height, factor);
+            for (y, left) in (0..height).rev().flat_map(|y| [1, 2, 0].map(|left| (y, left))) {
+                let third: Vec<u8> =
+                    row(y).chunks(channels).skip(left).step_by(3).flatten().copied().collect();
+                sums.add(&third, y, left as u32, 3);
+            }
+            let (expected, actual) = (reduction.finish(), sums.finish());
+            prop_assert_eq!(&actual.planes[0].samples, &expected.planes[0].samples);
+            prop_assert_eq!(actual.planes[0].extent, expected.planes[0].extent);
+        }
+
         #[test]
         fn every_square_is_its_mean(width in 1_u32..20, height in 1_u32..20, factor in 1_u32..6, seed in any::<u64>()) {
             let value = |x: u32, y: u32| (seed.wrapping_mul(u64::from(x * 31 + y * 17 + 7)) >> 40) as u8;
