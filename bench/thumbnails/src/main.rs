@@ -1,5 +1,5 @@
 //! The thumbnail crate beside sharp, libvips and Pillow, all doing the same job: decode, turn upright, convert to sRGB,
-//! fit, drop metadata, encode at quality 80; one thread each, in turns.
+//! fit, drop metadata, encode at quality 80 or a little more; one thread each, in turns.
 //!
 //! | module | is |
 //! |---|---|
