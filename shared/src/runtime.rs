@@ -22,6 +22,7 @@ use aws_types::region::Region;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::env;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -200,6 +201,9 @@ where
     .await
 }
 
+/// The work on one invocation.
+type Boxed<'a, R> = Pin<Box<dyn Future<Output = Result<R, Error>> + 'a>>;
+
 /// Takes invocations until the environment ends, one at a time or, on Lambda Managed Instances, several; `work` logs for
 /// itself.
 pub(crate) async fn serve<E, R, F, Fut>(work: F) -> Result<(), Error>
@@ -210,9 +214,11 @@ where
     Fut: Future<Output = Result<R, Error>>,
 {
     let work = &work;
-    let strict = move |LambdaEvent { payload: Object(payload), context }: LambdaEvent<Object<E>>| {
-        work(LambdaEvent { payload, context })
-    };
+    // In a box of one type, so that the work is compiled once for both ways to run it.
+    let strict =
+        move |LambdaEvent { payload: Object(payload), context }: LambdaEvent<Object<E>>| -> Boxed<'_, R> {
+            Box::pin(work(LambdaEvent { payload, context }))
+        };
     // Lambda sets it where an environment gets several invocations at a time.
     let concurrency = env::var("AWS_LAMBDA_MAX_CONCURRENCY").ok().and_then(|number| number.parse().ok());
     match concurrency {
