@@ -2,6 +2,7 @@
 
 import { api, ApiError } from "./api.js";
 import { button, bytes, el, notify } from "./dom.js";
+import { placeholder } from "./placeholder.js";
 
 /** What a browser sets itself and refuses to have set. */
 const FORBIDDEN_HEADERS = new Set(["host", "content-length", "connection", "expect", "transfer-encoding"]);
@@ -133,13 +134,22 @@ const STATUS_TEXT = { pending: "being checked", ready: "ready", failed: "failed"
 const badge = (status) => el("span", { class: `badge ${status}` }, STATUS_TEXT[status] ?? status);
 const fileName = (name) => el("p", { class: "file-name", title: name }, name);
 
-function preview({ status, filename, thumbnails, download_url: url }) {
+function preview({ status, filename, thumbnails, placeholder: hash, download_url: url }) {
   const thumbnail = thumbnails.find(({ size }) => size === SHOWN_THUMBNAIL) ?? thumbnails.at(-1);
   const picture = thumbnail
-    ? el("img", { src: thumbnail.url, alt: "", width: thumbnail.width, height: thumbnail.height })
+    ? [hash ? placeholder(hash) : null, image(thumbnail)]
     : el("span", { class: "no-picture", "aria-hidden": "true" }, status === "pending" ? "…" : extension(filename));
   if (!url) return el("div", { class: `preview ${status}` }, picture);
   return el("a", { class: "preview", href: url, target: "_blank", rel: "noreferrer", "aria-label": `Download ${filename}` }, picture);
+}
+
+/** Over the placeholder, which stays where the thumbnail cannot be loaded. */
+function image({ url, width, height }) {
+  const img = el("img", { alt: "", width, height });
+  img.addEventListener("load", () => img.parentElement?.querySelector("canvas")?.remove());
+  img.addEventListener("error", () => img.remove());
+  img.src = url;
+  return img;
 }
 
 const extension = (name) => (name.includes(".") ? name.split(".").pop().slice(0, 5).toUpperCase() : "FILE");

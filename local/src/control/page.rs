@@ -9,7 +9,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, media type and content of everything that `index.html` loads.
-static FILES: [(&str, &str, &str); 16] = [
+static FILES: [(&str, &str, &str); 17] = [
     ("style.css", CSS, include_str!("../../../web/style.css")),
     ("account.js", JAVASCRIPT, include_str!("../../../web/account.js")),
     ("api.js", JAVASCRIPT, include_str!("../../../web/api.js")),
@@ -24,6 +24,7 @@ static FILES: [(&str, &str, &str); 16] = [
     ("notes.js", JAVASCRIPT, include_str!("../../../web/notes.js")),
     ("picture.js", JAVASCRIPT, include_str!("../../../web/picture.js")),
     ("pipeline.js", JAVASCRIPT, include_str!("../../../web/pipeline.js")),
+    ("placeholder.js", JAVASCRIPT, include_str!("../../../web/placeholder.js")),
     ("plan.js", JAVASCRIPT, include_str!("../../../web/plan.js")),
     ("table.js", JAVASCRIPT, include_str!("../../../web/table.js")),
 ];
