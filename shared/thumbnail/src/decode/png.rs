@@ -24,6 +24,10 @@ pub(crate) fn decode(bytes: &[u8], size: u32, limits: &Limits) -> Result<Decoded
         return Err(Refused::ends_early());
     }
     let mut reader = decoder.read_info().map_err(refused)?;
+    // The library takes such a one, and then panics at its end.
+    if reader.info().palette.as_ref().is_some_and(|palette| palette.len() % 3 != 0) {
+        return Err(Refused::damaged("its palette ends within a colour"));
+    }
     let layout = layout(reader.output_color_type().0)?;
     let is_interlaced = reader.info().interlaced;
     let memory = |factor| {

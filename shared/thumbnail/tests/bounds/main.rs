@@ -18,6 +18,7 @@ use files::{Ending, Hostile};
 use process::Run;
 use std::path::Path;
 use std::time::Duration;
+use thumbnail::Refused;
 
 const MOST_TIME: Duration = Duration::from_secs(1);
 /// Kilobytes, of which the program itself is a part.
@@ -61,6 +62,9 @@ fn hostile(words: &[String]) {
 
 fn judge(run: &Run, ending: &Ending) -> Result<(), String> {
     let Some(outcome) = &run.outcome else { return Err("the process died".to_owned()) };
+    if outcome.as_ref().is_err_and(|reason| *reason == Refused::DecoderFailed.to_string()) {
+        return Err("a decoder panicked".to_owned());
+    }
     match (ending, outcome) {
         (Ending::Refused(words), Err(reason)) if reason.contains(words) => {}
         (Ending::Made, Ok(_)) | (Ending::Either, _) => {}

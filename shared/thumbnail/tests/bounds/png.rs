@@ -43,6 +43,10 @@ pub(crate) fn add(list: &mut List) {
     list.add("a PNG without its palette", Ending::Refused(""), || {
         file(Header { width: 8, height: 8, colours: PALETTE, ..Header::GREY }, &[idat(&[9; 72])])
     });
+    list.add("a PNG whose palette ends within a colour", Ending::Refused("palette"), || {
+        let palette = [chunk(b"PLTE", &[7; 8]), chunk(b"tRNS", &[0])].concat();
+        file(Header { width: 8, height: 8, colours: PALETTE, ..Header::GREY }, &[palette, idat(&[0; 72])])
+    });
     list.add("a PNG with a chunk that says 4 GB", Ending::Refused(""), || {
         let header = Header { width: 8, height: 8, ..Header::GREY };
         [file(header, &[]), b"\xFF\xFF\xFF\xF0IDAT".to_vec(), noise(1000)].concat()
