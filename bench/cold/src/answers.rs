@@ -20,6 +20,8 @@ const GIF: &[u8] =
 const MAIL_SENT: &str = "<SendRawEmailResponse><SendRawEmailResult><MessageId>1</MessageId></SendRawEmailResult>\
     </SendRawEmailResponse>";
 
+const NO_OBJECTS: &str = "<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>";
+
 pub(crate) fn answer(function: &str, request: &Parts, body: &[u8]) -> Response<Body> {
     let operation = operation(request, body);
     let answer = &ANSWERS[format!("{function} {operation}")];
@@ -28,6 +30,7 @@ pub(crate) fn answer(function: &str, request: &Parts, body: &[u8]) -> Response<B
         return text(StatusCode::OK, answer.to_string());
     }
     match operation.as_str() {
+        "GET" if is_listing(request) => text(StatusCode::OK, NO_OBJECTS),
         "GET" => text(StatusCode::OK, Bytes::from_static(GIF)),
         "PUT" | "HEAD" => text(StatusCode::OK, ""),
         "DELETE" => text(StatusCode::NO_CONTENT, ""),
@@ -47,6 +50,10 @@ fn operation(request: &Parts, body: &[u8]) -> String {
         Some(form) => form.split('&').next().unwrap_or_default().to_owned(),
         None => request.method.to_string(),
     }
+}
+
+fn is_listing(request: &Parts) -> bool {
+    request.uri.query().is_some_and(|query| query.contains("list-type="))
 }
 
 fn contains(body: &[u8], text: &[u8]) -> bool {
