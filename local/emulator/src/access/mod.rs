@@ -66,25 +66,31 @@ impl Guard {
         }
     }
 
-    /// The role that a verified key is of; what cannot be limited is not worth asking for.
-    pub(crate) fn role(&self, key_id: &str) -> Option<String> {
-        (self.credentials)(key_id)?.role
+    /// What belongs to an access key; `None` for one that does not exist.
+    pub(crate) fn key(&self, key_id: &str) -> Option<Key> {
+        (self.credentials)(key_id)
     }
 
+    /// What is needed is looked at only where the verified key is of a role.
+    ///
     /// # Errors
     /// The first of what is needed that the key's role does not have.
-    pub(crate) fn check(&self, key_id: &str, needed: &[Asked]) -> Result<(), Box<Refused>> {
-        let Some(role) = self.role(key_id) else { return Ok(()) };
+    pub(crate) fn check(
+        &self,
+        key_id: &str,
+        needed: impl FnOnce() -> Vec<Asked>,
+    ) -> Result<(), Box<Refused>> {
+        let Some(role) = self.key(key_id).and_then(|key| key.role) else { return Ok(()) };
         let statements = self.roles.get().and_then(|roles| roles.get(&role)).map_or(&[][..], Vec::as_slice);
-        for asked in needed {
-            match judge(statements, asked) {
+        for asked in needed() {
+            match judge(statements, &asked) {
                 Verdict::Allowed => {
                     if let Some(record) = self.record.get() {
-                        record.used(&role, statements, asked);
+                        record.used(&role, statements, &asked);
                     }
                 }
                 verdict => {
-                    let (key_id, asked) = (key_id.to_owned(), asked.clone());
+                    let key_id = key_id.to_owned();
                     return Err(Box::new(Refused { role, key_id, asked, verdict }));
                 }
             }

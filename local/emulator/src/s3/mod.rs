@@ -96,8 +96,8 @@ impl Front {
     ) -> Result<Self, OpenError> {
         let store = Arc::new(Store::open(directory, shared.clone(), sqs)?);
         let mut builder = S3ServiceBuilder::new(service::Service(store.clone()));
-        builder.set_auth(Keys(credentials.clone()));
-        builder.set_access(Gate { credentials, shared, store: store.clone() });
+        builder.set_auth(Keys(credentials));
+        builder.set_access(Gate { shared, store: store.clone() });
         Ok(Self { service: builder.build(), store })
     }
 
@@ -167,13 +167,12 @@ struct Lost(Arc<Mutex<Option<Fault>>>);
 
 /// Lets in signed requests of those who have the right to them, and injects faults where the operation is known.
 struct Gate {
-    credentials: Credentials,
     shared: Arc<Shared>,
     store: Arc<Store>,
 }
 
 impl Gate {
-    fn may(&self, key_id: &str, needed: &[Asked]) -> S3Result<()> {
+    fn may(&self, key_id: &str, needed: impl FnOnce() -> Vec<Asked>) -> S3Result<()> {
         let refused = |refused: Box<access::Refused>| {
             S3Error::from(refused.error("AccessDenied", 403, &self.shared.account))
         };
@@ -186,7 +185,7 @@ impl Gate {
         let query = form_urlencoded::parse(context.uri().query().unwrap_or_default().as_bytes())
             .find(|(name, _)| name.eq_ignore_ascii_case(SESSION_TOKEN));
         let shown = header.or_else(|| query.as_ref().map(|(_, value)| &**value));
-        match (self.credentials)(key_id).and_then(|key| key.session_token) {
+        match self.shared.guard.key(key_id).and_then(|key| key.session_token) {
             Some(token) if shown != Some(token.as_str()) => {
                 Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."))
             }
@@ -201,19 +200,20 @@ impl Gate {
         key_id: &str,
         (operation, bucket, key): (&str, &str, &str),
     ) -> S3Result<()> {
-        if !matches!(operation, "GetObject" | "HeadObject") || self.shared.guard.role(key_id).is_none() {
+        let is_limited = || self.shared.guard.key(key_id).is_some_and(|key| key.role.is_some());
+        if !matches!(operation, "GetObject" | "HeadObject") || !is_limited() {
             return Ok(());
         }
-        let listing = access::s3_operation("ListObjectsV2", bucket, None, false);
+        let listing = || access::s3_operation("ListObjectsV2", bucket, None, false);
         match self.store.find(bucket, key, &Conditions::default(), None) {
             Err(error) if *error.code() == S3ErrorCode::NoSuchKey => {}
             _ => return Ok(()),
         }
         if context.headers().contains_key(AUTHORIZATION) {
-            return self.may(key_id, &listing);
+            return self.may(key_id, listing);
         }
         // A presigned URL that came too late: nothing that the function lacks, and nothing to warn of.
-        self.shared.guard.check(key_id, &listing).map_err(|refused| {
+        self.shared.guard.check(key_id, listing).map_err(|refused| {
             S3Error::with_message(S3ErrorCode::AccessDenied, refused.message(&self.shared.account))
         })
     }
@@ -223,14 +223,14 @@ impl Gate {
         let (bucket, key) = (path.get_bucket_name().unwrap_or_default(), path.get_object_key());
         let query = context.uri().query().unwrap_or_default();
         let of_version = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "versionId");
-        self.may(key_id, &access::s3_operation(operation, bucket, key, of_version))?;
+        self.may(key_id, || access::s3_operation(operation, bucket, key, of_version))?;
         key.map_or(Ok(()), |key| self.may_know(context, key_id, (operation, bucket, key)))
     }
 
     fn may_copy(&self, caller: Option<&s3s::auth::Credentials>, source: &CopySource) -> S3Result<()> {
         match (caller, source) {
             (Some(caller), CopySource::Bucket { bucket, key, version_id }) => {
-                self.may(&caller.access_key, &access::s3_copied(bucket, key, version_id.is_some()))
+                self.may(&caller.access_key, || access::s3_copied(bucket, key, version_id.is_some()))
             }
             _ => Err(s3_error!(AccessDenied, "Access Denied")),
         }
@@ -284,6 +284,6 @@ impl S3Access for Gate {
             input.delete.objects.iter().flat_map(|object| {
                 access::s3_deleted(&input.bucket, &object.key, object.version_id.is_some())
             });
-        self.may(&caller.access_key, &needed.collect::<Vec<_>>())
+        self.may(&caller.access_key, || needed.collect())
     }
 }
