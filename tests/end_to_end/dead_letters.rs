@@ -2,9 +2,6 @@
 
 use aws_sdk_sqs::types::MessageAttributeValue;
 use end_to_end::{Host, Options, command, needs};
-use local::clients::Clients;
-use local::credentials::Keys;
-use local::host::REGION;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Output;
@@ -111,12 +108,9 @@ async fn events_that_lambda_and_scheduler_gave_up_go_back_to_their_functions() {
 
 /// Leaves a run of a schedule where Scheduler does that Lambda would not take.
 async fn leave_a_run_of(host: &Host, function: &str) {
-    let queues = host.api.get("/_local/queues").await.expect(200);
-    let parking = host.api.queue_name("ParkingQueue").await;
-    let parking = queues.as_array().unwrap().iter().find(|queue| queue["name"] == *parking).unwrap();
-    let sqs = Clients::new(&host.endpoint, REGION, Keys::developer().for_sdk()).unwrap().sqs;
+    let parking = host.api.queue_url("ParkingQueue").await;
     let input = r#"{"schedule":"nightly-cleanup","scheduled_time":"2026-11-28T03:00:00Z"}"#;
-    let mut letter = sqs.send_message().queue_url(parking["url"].as_str().unwrap()).message_body(input);
+    let mut letter = host.clients().sqs.send_message().queue_url(parking).message_body(input);
     for (name, value) in [
         ("SCHEDULE_ARN", "arn:aws:scheduler:us-east-1:000000000000:schedule/default/nightly"),
         ("TARGET_ARN", &format!("arn:aws:lambda:us-east-1:000000000000:function:{function}")),

@@ -1,9 +1,6 @@
 //! What fails until everybody has given it up is parked with the reason beside it, whatever queue it came by.
 
 use end_to_end::{Host, needs};
-use local::clients::Clients;
-use local::credentials::Keys;
-use local::host::REGION;
 use serde_json::{Value, json};
 
 /// Lets an operation of DynamoDB fail from now on.
@@ -14,11 +11,8 @@ async fn fail(host: &Host, operation: &str) {
 
 /// Sends a message as AWS would, with the developer's keys.
 async fn send(host: &Host, queue: &str, body: &str) {
-    let name = host.api.queue_name(queue).await;
-    let queues = host.api.get("/_local/queues").await.expect(200);
-    let queue = queues.as_array().unwrap().iter().find(|queue| queue["name"] == *name).unwrap();
-    let sqs = Clients::new(&host.endpoint, REGION, Keys::developer().for_sdk()).unwrap().sqs;
-    sqs.send_message().queue_url(queue["url"].as_str().unwrap()).message_body(body).send().await.unwrap();
+    let url = host.api.queue_url(queue).await;
+    host.clients().sqs.send_message().queue_url(url).message_body(body).send().await.unwrap();
 }
 
 /// The one message that is parked in the end: the queue that it failed in, and how often it went back there.

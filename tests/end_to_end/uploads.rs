@@ -3,8 +3,6 @@
 use crate::pictures::{attachment, photograph};
 use end_to_end::{Caller, Host, needs};
 use local::clients::Clients;
-use local::credentials::Keys;
-use local::host::REGION;
 use serde_json::{Value, json};
 
 /// Announces an attachment for `content`: its record, and where it is to be put.
@@ -15,7 +13,7 @@ async fn announce(caller: &Caller, note: &str, content_type: &str, content: &[u8
 
 /// What is in the bucket whose name has this in it, by another's keys than the functions'.
 async fn objects(host: &Host, bucket: &str) -> (Clients, String, Vec<String>) {
-    let clients = Clients::new(&host.endpoint, REGION, Keys::developer().for_sdk()).unwrap();
+    let clients = host.clients();
     let buckets = clients.s3.list_buckets().send().await.unwrap();
     let mut names = buckets.buckets().iter().filter_map(|found| found.name());
     let name = names.find(|name| name.contains(bucket)).unwrap().to_owned();

@@ -165,9 +165,19 @@ impl Api {
 
     /// The full name of the queue whose name ends so.
     pub async fn queue_name(&self, queue: &str) -> String {
+        self.queue(queue, "name").await
+    }
+
+    /// The URL of the queue whose name ends so.
+    pub async fn queue_url(&self, queue: &str) -> String {
+        self.queue(queue, "url").await
+    }
+
+    async fn queue(&self, queue: &str, told: &str) -> String {
         let queues = self.get("/_local/queues").await.expect(200);
-        let names = queues.as_array().expect("a list").iter().filter_map(|queue| queue["name"].as_str());
-        names.filter(|name| name.ends_with(queue)).map(ToOwned::to_owned).next().expect("the queue exists")
+        let is_meant = |one: &&Value| one["name"].as_str().is_some_and(|name| name.ends_with(queue));
+        let found = queues.as_array().expect("a list").iter().find(is_meant).expect("the queue exists");
+        found[told].as_str().expect("a text").to_owned()
     }
 
     /// Adds a fault to the embedded data services.

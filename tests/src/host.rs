@@ -2,6 +2,9 @@
 
 use crate::api::Api;
 use crate::target::Stack;
+use local::clients::Clients;
+use local::credentials::Keys;
+use local::host::REGION;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -80,6 +83,11 @@ impl Host {
     pub fn kill(mut self) {
         self.child.kill().expect("the host can be killed");
         self.child.wait().expect("the host is gone");
+    }
+
+    /// Clients of its data services that may do everything, as a person's own tools.
+    pub fn clients(&self) -> Clients {
+        Clients::new(&self.endpoint, REGION, Keys::developer().for_sdk()).expect("clients")
     }
 
     /// Ends the host as Ctrl-C would; returns its exit code.
