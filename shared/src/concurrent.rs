@@ -6,7 +6,7 @@
 //! thread is enough for the one vCPU that an environment has.
 
 use crate::runtime::{Error, LambdaEvent};
-use futures_util::future::{CatchUnwind, FutureExt};
+use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,7 +54,7 @@ where
     loop {
         tokio::select! {
             call = called.recv() => match call {
-                Some((event, answer)) => running.push(answer_one(caught(work(event)), answer)),
+                Some((event, answer)) => running.push(answer_one(work(event), answer)),
                 None => return,
             },
             Some(()) = running.next(), if !running.is_empty() => {}
@@ -63,15 +63,11 @@ where
 }
 
 /// A panic ends one invocation, as it does where there is one at a time.
-fn caught<Fut: Future>(work: Fut) -> CatchUnwind<AssertUnwindSafe<Fut>> {
-    AssertUnwindSafe(work).catch_unwind()
-}
-
-async fn answer_one<R, Fut>(work: CatchUnwind<Fut>, answer: oneshot::Sender<Result<R, Error>>)
+async fn answer_one<R, Fut>(work: Fut, answer: oneshot::Sender<Result<R, Error>>)
 where
-    Fut: Future<Output = Result<R, Error>> + std::panic::UnwindSafe,
+    Fut: Future<Output = Result<R, Error>>,
 {
-    if let Ok(result) = work.await {
+    if let Ok(result) = AssertUnwindSafe(work).catch_unwind().await {
         // Nobody waits when the environment ends.
         let _ended = answer.send(result);
     }

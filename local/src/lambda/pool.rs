@@ -206,7 +206,9 @@ impl Pool {
             state.starting = state.starting.saturating_sub(1);
             if !end.was_asked_for() {
                 Self::note_failed_start(&mut state);
-                stillborn.extend(if environment.attempt.last { state.pop() } else { None });
+                if environment.attempt.last {
+                    stillborn.extend(state.pop());
+                }
             }
         }
         for job in remains.untouched.into_iter().rev() {
