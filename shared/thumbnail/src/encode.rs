@@ -9,6 +9,8 @@ use webpx::{EncoderConfig, Unstoppable};
 const JPEG_QUALITY: u8 = 82;
 /// How hard libwebp looks for smaller files, 0 to 6. From 3 on it searches, and takes more than twice as long.
 const WEBP_METHOD: u8 = 2;
+/// Where there is alpha; its packing from 4 on takes half as much memory again.
+const WEBP_ALPHA_METHOD: u8 = 3;
 /// Without that search, 82 looks better than 80 with it, in a tenth more bytes.
 const WEBP_QUALITY: f32 = 82.0;
 /// Where so many pixels come to a byte, all of them are smooth, steps between shades show, and a finer file costs little.
@@ -19,8 +21,6 @@ const WEBP_SMOOTH_QUALITY: f32 = 86.0;
 const WEBP_LARGE: u32 = 800;
 const WEBP_LARGE_METHOD: u8 = 0;
 const WEBP_LARGE_QUALITY: f32 = 80.0;
-/// The same where there is alpha, whose packing from 4 on takes half as much memory again.
-const WEBP_ALPHA_METHOD: u8 = 3;
 
 /// What thumbnails are files of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

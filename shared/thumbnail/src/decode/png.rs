@@ -127,13 +127,10 @@ mod tests {
             let factor = reduce::factor(width.max(height), size);
             assert!(factor > 1);
             let layout = layout(reader.output_color_type().0).unwrap();
-            let mut expected = Reduction::new(layout, width, height, factor);
-            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
             let mut whole = png::Decoder::new(Cursor::new(bytes.as_slice())).read_info().unwrap();
-            let frame = whole.next_frame(&mut pixels).unwrap();
-            pixels.chunks_exact(frame.line_size).for_each(|row| expected.push(row));
+            let expected = interlaced(&mut whole, Reduction::new(layout, width, height, factor)).unwrap();
             let decoded = decode(bytes, size, &Limits::default()).unwrap();
-            assert_eq!(decoded.raster.planes[0].samples, expected.finish().planes[0].samples);
+            assert_eq!(decoded.raster.planes[0].samples, expected.planes[0].samples);
         }
         reader.finish().unwrap();
     }
