@@ -9,7 +9,6 @@ import tempfile
 
 from managed_instances import managed
 
-from . import access, alarms, api, delivery, functions, schedules, sources, storage  # noqa: F401: they register themselves
 from .linters import DEPLOYED, WRITTEN
 from .mistakes import MISTAKES
 from .reading import Template, read, translate

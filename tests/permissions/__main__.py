@@ -162,7 +162,6 @@ class Trial:
             return f"test {test}"
         return None
 
-
     def run(self, test: str, template: pathlib.Path) -> tuple[int, str]:
         command = [self.binary, "--exact", test]
         pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}

@@ -5,8 +5,7 @@ import dataclasses
 import json
 import pathlib
 
-from record import Record, Right
-from template_checks import access, alarms, api, delivery, functions, schedules, sources, storage  # noqa: F401: they register themselves
+from record import ELSEWHERE, Record, Right
 from template_checks.reading import Template as Checked
 from template_checks.reading import many, named, read
 from template_checks.registry import CHECKS
@@ -52,7 +51,7 @@ class Template:
             if resource["Type"] != "AWS::Serverless::Function" or not role:
                 continue
             own = [one for one in self.all if one.holder == role and one.place]
-            has = [right for right in record.has if right[0] == function and not right[1].startswith(("logs:", "xray:"))]
+            has = [right for right in record.has if right[0] == function and not right[1].startswith(ELSEWHERE)]
             if [one.action for one in own] != [action for _, action, _ in has]:
                 raise SystemExit(f"the record of {function} is of another template: run with --anew")
             for one, right in zip(own, has):
