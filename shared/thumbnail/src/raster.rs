@@ -11,7 +11,7 @@ pub(crate) enum Layout {
     Rgba,
     /// As JFIF has it: ITU-R BT.601, full range.
     YCbCr,
-    /// By a matrix of its own, in as many planes, full range; alpha last.
+    /// By a matrix of its own, in as many planes; alpha last.
     Yuv {
         matrix: Matrix,
         has_alpha: bool,

@@ -50,6 +50,19 @@ impl<'a> Container<'a> {
         Ok(container)
     }
 
+    /// The lossy picture itself.
+    pub(super) fn lossy(&self) -> Option<&[u8]> {
+        let mut rest = self.still.get(12..)?;
+        for _ in 0..MOST_CHUNKS {
+            let (name, body, after) = chunk(rest)?;
+            if name == b"VP8 " {
+                return Some(body);
+            }
+            rest = after;
+        }
+        None
+    }
+
     fn take_frame(&mut self, bytes: &[u8], body: &[u8]) -> Result<(), Refused> {
         let (place, chunks) = body.split_at_checked(16).ok_or_else(Refused::ends_early)?;
         // VP8X is the first chunk of a file that has frames.
