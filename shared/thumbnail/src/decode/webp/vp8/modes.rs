@@ -39,12 +39,15 @@ pub(super) struct Modes {
 
 /// Reads the modes of a block, whose neighbours above and to the left had these at its edge.
 pub(super) fn read(
-    bits: &mut Bits<'_>,
+    place: &mut Bits<'_>,
     segment_probabilities: Option<[u8; 3]>,
     skip_probability: Option<u8>,
     above: &mut [Mode; 4],
     left: &mut [Mode; 4],
 ) -> Modes {
+    // A copy that nobody else can see, so that it is in registers.
+    let mut own = place.clone();
+    let bits = &mut own;
     let segment = segment_probabilities.map_or(0, |[first, low, high]| match bits.decision(first) {
         false => usize::from(bits.decision(low)),
         true => 2 + usize::from(bits.decision(high)),
@@ -64,7 +67,9 @@ pub(super) fn read(
         }
         Luma::Small(modes)
     };
-    Modes { segment, is_skipped, luma, chroma: chroma(bits) }
+    let chroma = chroma(bits);
+    *place = own;
+    Modes { segment, is_skipped, luma, chroma }
 }
 
 fn whole(bits: &mut Bits<'_>) -> Mode {

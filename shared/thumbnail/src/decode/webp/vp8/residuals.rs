@@ -79,7 +79,7 @@ impl Reader {
         (above, left): (&mut Edge, &mut Edge),
         residuals: &mut Residuals,
     ) {
-        // A copy that nobody else can see, so that it is in registers: a tenth quicker.
+        // A copy that nobody else can see, so that it is in registers.
         let mut own = place.clone();
         let bits = &mut own;
         let [luma_rest, means, chroma, luma] = &self.probabilities;
