@@ -3,20 +3,16 @@
 # package's copyright file names each photographer). Needs apt-get and dpkg-deb, but neither root nor an installation.
 set -eu
 package=lomiri-wallpapers-16.04
-target=$(dirname "$0")/../target
+here=$(cd "$(dirname "$0")" && pwd)
+target=$here/../target
 mkdir -p "$target"
 cd "$target"
 [ -d photographs ] && exit 0
 unfinished=$(mktemp -d photographs.XXXXXX)
 trap 'rm -rf "$unfinished"' EXIT
-if ! (cd "$unfinished" && apt-get download "$package" >/dev/null 2>&1); then
-    # A machine without package lists, such as a fresh container.
-    apt-get update >/dev/null
-    (cd "$unfinished" && apt-get download "$package" >/dev/null)
-fi
-dpkg-deb -x "$unfinished"/*.deb "$unfinished"
+"$here/debian.sh" "$unfinished/package" "$package"
 mkdir "$unfinished/pictures"
-mv "$unfinished"/usr/share/backgrounds/*.jpg "$unfinished/pictures"
-mv "$unfinished/usr/share/doc/$package/copyright" "$unfinished/pictures"
+mv "$unfinished"/package/usr/share/backgrounds/*.jpg "$unfinished/pictures"
+mv "$unfinished/package/usr/share/doc/$package/copyright" "$unfinished/pictures"
 # Two test runs at once: whoever is second keeps what the first made.
 mv -T "$unfinished/pictures" photographs 2>/dev/null || [ -d photographs ]

@@ -27,19 +27,6 @@ fi
 # CC-BY-4.0 and CC0; CC-BY-SA-3.0; GPL-2+; CC-BY-SA-3.0; CC-BY-3.0; GPL-2+ (each package's copyright file names the
 # photographers).
 packages="lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 mate-backgrounds gnome-backgrounds gnome-user-docs colord-data"
-if ! [ -d packages ]; then
-    unfinished=$(mktemp -d packages.XXXXXX)
-    trap 'rm -rf "$unfinished"' EXIT
-    # shellcheck disable=SC2086
-    if ! (cd "$unfinished" && apt-get download $packages >/dev/null 2>&1); then
-        apt-get update >/dev/null
-        # shellcheck disable=SC2086
-        (cd "$unfinished" && apt-get download $packages >/dev/null)
-    fi
-    for package in "$unfinished"/*.deb; do
-        dpkg-deb -x "$package" "$unfinished"
-        rm "$package"
-    done
-    mv -T "$unfinished" packages
-fi
+# shellcheck disable=SC2086
+"$here/../../../tests/debian.sh" packages $packages
 exec venv/bin/python "$here/pictures.py" packages/usr/share pictures
