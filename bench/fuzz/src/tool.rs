@@ -1,5 +1,6 @@
 //! `cargo fuzz`: the version that is used, where it is, and how it builds.
 
+use assembler::Assembler;
 use console::style;
 use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -10,12 +11,13 @@ pub(crate) const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared
 
 pub(crate) struct Tool {
     pub(crate) directory: PathBuf,
+    assembler: Assembler,
 }
 
 impl Tool {
     /// Installs it into `directory`, unless it is there.
     pub(crate) fn install(directory: &Path) -> Result<Self> {
-        let tool = Self { directory: directory.to_owned() };
+        let tool = Self { directory: directory.to_owned(), assembler: Assembler::find() };
         let said = Command::new(tool.program()).args(["fuzz", "--version"]).output();
         if said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).trim_end().ends_with(VERSION)) {
             return Ok(tool);
@@ -41,7 +43,9 @@ impl Tool {
     /// A command of the tool for a target.
     pub(crate) fn command(&self, name: &str, target: &str) -> Command {
         let mut command = Command::new(self.program());
-        command.args(["fuzz", name, "--sanitizer", "none", "--fuzz-dir", FUZZ, target]);
+        command.args(["fuzz", name, "--sanitizer", "none", "--fuzz-dir", FUZZ]);
+        self.assembler.add_to(&mut command);
+        command.arg(target);
         command.env("CARGO_TARGET_DIR", self.directory.join("build"));
         command
     }

@@ -2,7 +2,7 @@
 //! nothing), separated by tabs; and it answers by a line: nanoseconds of CPU for the job, nanoseconds of CPU since the
 //! process began, its peak of kilobytes in memory, bytes of the thumbnails; or `error` and why.
 
-use crate::{PEERS, ours};
+use crate::PEERS;
 use std::io::{BufRead, BufReader, Error, Result, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -53,15 +53,11 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     /// By their places.
-    pub(crate) fn all(directory: &Path) -> Result<Vec<Self>> {
+    pub(crate) fn all(ours: PathBuf, directory: &Path) -> Vec<Self> {
         let peer = |file: &str| Path::new(PEERS).join(file);
         let python = directory.join("venv/bin/python");
-        Ok(vec![
-            Self {
-                name: NAMES[OURS],
-                program: std::env::current_exe()?,
-                arguments: vec![ours::ARGUMENT.into()],
-            },
+        vec![
+            Self { name: NAMES[OURS], program: ours, arguments: Vec::new() },
             Self {
                 name: NAMES[SHARP],
                 program: "node".into(),
@@ -69,7 +65,7 @@ impl Candidate {
             },
             Self { name: NAMES[PILLOW], program: python.clone(), arguments: vec![peer("pillow.py")] },
             Self { name: NAMES[LIBVIPS], program: python, arguments: vec![peer("libvips.py")] },
-        ])
+        ]
     }
 
     /// Whether it takes part: three sizes are between sharp and ours.

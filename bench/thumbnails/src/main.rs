@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `corpus` | the pictures |
 //! | `candidate` | a process that makes thumbnails: ours or a peer |
-//! | `ours` | what the process of ours does |
+//! | `ours` | the program of ours, and how it is built |
 //! | `judge` | how alike thumbnail and reference look |
 //! | `figures` | what was measured |
 //! | `goals`, `report` | what is said about it |
@@ -25,6 +25,7 @@ use console::style;
 use corpus::Picture;
 use figures::Figures;
 use indicatif::{ProgressBar, ProgressStyle};
+use ours::Ours;
 use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,10 +50,9 @@ struct Arguments {
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 
 fn main() -> Result<()> {
-    if std::env::args().nth(1).as_deref() == Some(ours::ARGUMENT) {
-        return ours::serve();
-    }
     let arguments = Arguments::parse();
+    eprintln!("{}", style("building ours (minutes, the first time)").dim());
+    let ours = Ours::build()?;
     eprintln!("{}", style("peers and pictures (minutes, the first time)").dim());
     let installed = Command::new(Path::new(PEERS).join("install.sh")).arg(&arguments.directory).status()?;
     if !installed.success() {
@@ -60,12 +60,17 @@ fn main() -> Result<()> {
     }
     let directory = arguments.directory.canonicalize()?;
     let pictures = corpus::read(&directory.join("pictures"), arguments.only.as_deref())?;
-    let candidates = Candidate::all(&directory)?;
+    let candidates = Candidate::all(ours.program, &directory);
     let figures = measure(&candidates, &pictures, arguments.rounds.max(1), &directory)?;
     let goals = goals::all(&figures, &pictures);
+    let decoder = report::decoder(ours.has_assembler);
     report::print(&figures, &pictures, &goals);
+    println!("\n{decoder}");
     match arguments.write {
-        Some(path) => section::write(&path, "Thumbnails", &report::markdown(&figures, &pictures, &goals)),
+        Some(path) => {
+            let tables = report::markdown(&figures, &pictures, &goals);
+            section::write(&path, "Thumbnails", &format!("{tables}\n{decoder}\n"))
+        }
         None => Ok(()),
     }
 }

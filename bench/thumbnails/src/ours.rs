@@ -1,49 +1,31 @@
-//! What the process of ours does.
+//! The program of ours, built as it is deployed.
 
-use crate::candidate::Job;
-use cpu_time::ProcessTime;
-use std::io::{BufRead, Error, Result, Write};
-use std::path::Path;
-use thumbnail::{Limits, Output, Picture};
+use assembler::Assembler;
+use std::io::{Error, Result};
+use std::path::PathBuf;
+use std::process::Command;
 
-/// The argument that makes this program that process.
-pub(crate) const ARGUMENT: &str = "--make-thumbnails";
+const PACKAGE: &str = "bench-thumbnails-ours";
 
-pub(crate) fn serve() -> Result<()> {
-    for line in std::io::stdin().lock().lines() {
-        let answer = answer(&line?).unwrap_or_else(|error| format!("error\t{error}"));
-        println!("{answer}");
-        std::io::stdout().flush()?;
+pub(crate) struct Ours {
+    pub(crate) program: PathBuf,
+    /// Whether AVIF is decoded with the decoder's assembler.
+    pub(crate) has_assembler: bool,
+}
+
+impl Ours {
+    pub(crate) fn build() -> Result<Self> {
+        let this = std::env::current_exe()?;
+        let target =
+            this.ancestors().nth(2).ok_or_else(|| Error::other("a program outside of Cargo's target"))?;
+        let mut cargo = Command::new("cargo");
+        cargo.args(["build", "--release", "--quiet", "--package", PACKAGE, "--target-dir"]).arg(target);
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let assembler = Assembler::find();
+        assembler.add_to(&mut cargo);
+        if !cargo.status()?.success() {
+            return Err(Error::other("ours could not be built"));
+        }
+        Ok(Self { program: target.join("release").join(PACKAGE), has_assembler: assembler.is_there() })
     }
-    Ok(())
-}
-
-fn answer(line: &str) -> Result<String> {
-    let fields: Vec<&str> = line.split('\t').collect();
-    let [output, sizes, path, into] = fields[..] else { return Err(Error::other("no such job")) };
-    let is_jpeg = output == Job::Jpeg.output();
-    let (output, job) = if is_jpeg { (Output::Jpeg, Job::Jpeg) } else { (Output::WebP, Job::WebP) };
-    let sizes: Vec<u32> = sizes.split(',').filter_map(|size| size.parse().ok()).collect();
-    let before = ProcessTime::try_now()?;
-    let bytes = std::fs::read(path)?;
-    let made = thumbnail::make(&bytes, &sizes, output, &Limits::default()).map_err(Error::other)?;
-    let after = ProcessTime::try_now()?;
-    if !into.is_empty() {
-        write(&made, job, Path::new(into))?;
-    }
-    let taken = after.duration_since(before).as_nanos();
-    let bytes: usize = made.thumbnails.iter().map(|thumbnail| thumbnail.bytes.len()).sum();
-    Ok(format!("{taken}\t{}\t{}\t{bytes}", after.as_duration().as_nanos(), peak_kilobytes()?))
-}
-
-fn write(made: &Picture, job: Job, into: &Path) -> Result<()> {
-    made.thumbnails.iter().try_for_each(|thumbnail| {
-        std::fs::write(into.join(format!("{}.{}", thumbnail.size, job.extension())), &thumbnail.bytes)
-    })
-}
-
-fn peak_kilobytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).ok_or_else(|| Error::other("no VmHWM"))
 }

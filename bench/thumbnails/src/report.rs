@@ -104,6 +104,15 @@ fn seen(goal: &Goal) -> String {
     goal.seen.map_or_else(|| NOTHING.to_owned(), |seen| format!("{seen:.2}{}", goal.unit))
 }
 
+/// What decoded AVIF.
+pub(crate) fn decoder(has_assembler: bool) -> &'static str {
+    if has_assembler {
+        "AVIF was decoded with the decoder's assembler, as on arm64."
+    } else {
+        "**AVIF was decoded without the decoder's assembler**, unlike on arm64: there was no nasm to build it."
+    }
+}
+
 /// The section's tables: goals, classes, and each picture.
 pub(crate) fn markdown(figures: &Figures, pictures: &[Picture], goals: &[Goal]) -> String {
     let mut text = "| | goal | seen | |\n|---|---|---|---|\n".to_owned();
