@@ -2,8 +2,6 @@
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -11,6 +9,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use https_client::{CertificateError, Roots};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,8 +44,10 @@ pub fn ca_bundle() -> Result<Option<PathBuf>, ClientError> {
 pub enum ClientError {
     #[error("{CA_BUNDLE} names {path}, which cannot be read: {source}")]
     CertificateFile { path: PathBuf, source: std::io::Error },
-    #[error("{CA_BUNDLE} names {path}, which cannot be used: {problem}")]
-    Certificates { path: PathBuf, problem: String },
+    #[error("{CA_BUNDLE} names {path}, which cannot be used: {source}")]
+    Certificates { path: PathBuf, source: CertificateError },
+    #[error("TLS cannot be had: {0}")]
+    Tls(#[from] CertificateError),
 }
 
 /// A client of each data service. Clones share connections.
@@ -127,26 +128,18 @@ fn behavior_version() -> BehaviorVersion {
 }
 
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .build()
+    TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build()
 }
 
 /// Speaks HTTP and HTTPS.
 fn http_client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, ClientError> {
-    let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
     let Some(path) = ca_bundle else {
-        return Ok(builder.build_https());
+        return Ok(https_client::client(&Roots::System, CONNECT_TIMEOUT)?);
     };
     let pem = std::fs::read(path)
         .map_err(|source| ClientError::CertificateFile { path: path.to_owned(), source })?;
-    let store = TrustStore::empty().with_pem_certificate(pem);
-    let context = TlsContext::builder()
-        .with_trust_store(store)
-        .build()
-        .map_err(|error| ClientError::Certificates { path: path.to_owned(), problem: error.to_string() })?;
-    Ok(builder.tls_context(context).build_https())
+    https_client::client(&Roots::Pem(pem.into()), CONNECT_TIMEOUT)
+        .map_err(|source| ClientError::Certificates { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -99,10 +99,7 @@ impl Aws {
                     .with_max_backoff(Duration::from_secs(2)),
             )
             .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(2))
-                    .operation_attempt_timeout(Duration::from_secs(20))
-                    .build(),
+                TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(20)).build(),
             )
             // They are as they are until the environment ends, so that there is nothing to look up.
             .identity_cache(IdentityCache::no_cache())

@@ -1,65 +1,42 @@
 //! The one HTTP client of a function, and whose certificates it takes for AWS's.
 
 use crate::runtime::Error;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient, http_client_fn};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use https_client::Roots;
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The roots that AWS's own certificates come from, as Amazon Trust Services publishes them: reading these few, and not the
 /// system's 150, saves most of a cold start's instructions before the first request.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
-/// Where trusted root certificates come from.
-#[derive(Debug, PartialEq, Eq)]
-enum Roots {
-    /// [`AMAZON_ROOTS`].
-    Amazon,
-    /// The machine's own.
-    System,
-    /// A file in PEM, and nothing else.
-    File(PathBuf),
-}
+/// An endpoint of one's own region answers within milliseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-impl Roots {
-    /// `bundle` is what `AWS_CA_BUNDLE` says, which goes before all else, as with all of AWS's tools; `endpoint` what
-    /// `AWS_ENDPOINT_URL` does.
-    fn of(bundle: Option<PathBuf>, endpoint: Option<&str>) -> Self {
-        let is_https = |url: &str| url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
-        match (bundle, endpoint) {
-            (Some(path), _) => Self::File(path),
-            // Whose it is nobody knows.
-            (None, Some(url)) if is_https(url) => Self::System,
-            // AWS itself, or no certificates at all.
-            (None, _) => Self::Amazon,
+/// `bundle` is what `AWS_CA_BUNDLE` says, which goes before all else, as with all of AWS's tools; `endpoint` what
+/// `AWS_ENDPOINT_URL` does.
+fn roots(bundle: Option<PathBuf>, endpoint: Option<&str>) -> Result<Roots, Error> {
+    let is_https = |url: &str| url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+    match (bundle, endpoint) {
+        (Some(path), _) => {
+            let pem =
+                std::fs::read(&path).map_err(|error| format!("AWS_CA_BUNDLE cannot be read: {error}"))?;
+            Ok(Roots::Pem(pem.into()))
         }
-    }
-
-    fn trust_store(self) -> Result<tls::TrustStore, Error> {
-        Ok(match self {
-            Self::Amazon => tls::TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
-            Self::System => tls::TrustStore::default(),
-            Self::File(path) => {
-                let pem =
-                    std::fs::read(&path).map_err(|error| format!("AWS_CA_BUNDLE cannot be read: {error}"))?;
-                tls::TrustStore::empty().with_pem_certificate(pem)
-            }
-        })
+        // Whose it is nobody knows.
+        (None, Some(url)) if is_https(url) => Ok(Roots::System),
+        // AWS itself, or no certificates at all.
+        (None, _) => Ok(Roots::Pem(AMAZON_ROOTS.into())),
     }
 }
 
-/// Speaks HTTP and HTTPS. With ring and not aws-lc, whose entropy from the processor's jitter would be most of a cold start.
+/// Speaks HTTP and HTTPS.
 pub(crate) fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, Error> {
     let bundle = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let store = Roots::of(bundle, endpoint).trust_store()?;
-    let context = tls::TlsContext::builder().with_trust_store(store).build()?;
-    let client = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .tls_context(context)
-        .build_https();
-    // Asked for nothing but connections: each service's client would have the certificates read once more, to see whether
-    // they can be.
-    Ok(http_client_fn(move |settings, components| client.http_connector(settings, components)))
+    let roots = roots(bundle, endpoint)?;
+    https_client::client(&roots, CONNECT_TIMEOUT)
+        .map_err(|error| format!("the roots of TLS cannot be used: {error}").into())
 }
 
 #[cfg(test)]
@@ -72,13 +49,11 @@ mod tests {
 
     #[test]
     fn only_an_https_endpoint_that_is_not_aws_needs_the_machines_roots() {
-        let file = || Some(PathBuf::from("/ca.pem"));
-        assert_eq!(Roots::of(None, None), Roots::Amazon);
-        assert_eq!(Roots::of(None, Some("http://127.0.0.1:4566")), Roots::Amazon);
-        assert_eq!(Roots::of(None, Some("https://emulator.example.com")), Roots::System);
-        assert_eq!(Roots::of(None, Some("HTTPS://emulator.example.com")), Roots::System);
-        assert_eq!(Roots::of(file(), None), Roots::File("/ca.pem".into()));
-        assert_eq!(Roots::of(file(), Some("https://emulator.example.com")), Roots::File("/ca.pem".into()));
+        let amazons = Roots::Pem(AMAZON_ROOTS.into());
+        assert_eq!(roots(None, None).unwrap(), amazons);
+        assert_eq!(roots(None, Some("http://127.0.0.1:4566")).unwrap(), amazons);
+        assert_eq!(roots(None, Some("https://emulator.example.com")).unwrap(), Roots::System);
+        assert_eq!(roots(None, Some("HTTPS://emulator.example.com")).unwrap(), Roots::System);
     }
 
     #[test]
@@ -103,12 +78,17 @@ mod tests {
     }
 
     #[test]
-    fn a_client_can_be_made_of_each() {
-        for roots in [Roots::Amazon, Roots::System] {
-            roots.trust_store().unwrap();
+    fn a_bundle_goes_before_all_else() {
+        let this = concat!(env!("CARGO_MANIFEST_DIR"), "/src/amazon_roots.pem");
+        for endpoint in [None, Some("https://emulator.example.com")] {
+            assert_eq!(roots(Some(this.into()), endpoint).unwrap(), Roots::Pem(AMAZON_ROOTS.into()));
         }
-        let missing = Roots::File("/nowhere/ca.pem".into()).trust_store().unwrap_err();
+        let missing = roots(Some("/nowhere/ca.pem".into()), None).unwrap_err();
         assert!(missing.to_string().contains("AWS_CA_BUNDLE"), "{missing}");
+    }
+
+    #[test]
+    fn a_client_can_be_made() {
         http_client(None).unwrap();
     }
 }

@@ -1,14 +1,13 @@
 //! The public keys that tokens are verified with: the local issuer's, and those that other issuers publish.
 
 use crate::identity::Identity;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_body_util::{BodyExt, Limited};
+use https_client::Roots;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -152,7 +151,8 @@ async fn fetch_bytes(url: &str) -> Result<bytes::Bytes, FetchError> {
     let mut request = HttpRequest::new(SdkBody::empty());
     request.set_uri(url).map_err(|error| transport(&error))?;
     // Made when needed: most hosts never ask another issuer.
-    let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
+    let connector =
+        https_client::connector(&Roots::System, FETCH_TIMEOUT).map_err(|error| transport(&error))?;
     let response = connector.call(request).await.map_err(|error| transport(&error))?;
     let status = response.status();
     if !status.is_success() {
