@@ -250,7 +250,9 @@ fn list(
     }
     let mut kept: Vec<String> = Vec::with_capacity(values.len());
     for (index, value) in values.iter().enumerate() {
-        if let Some(value) = keep(check(&format!("{field}[{index}]"), value), wrong)
+        let checked = check(field, value);
+        let named = checked.map_err(|invalid| Invalid::new(format!("{field}[{index}]"), invalid.message));
+        if let Some(value) = keep(named, wrong)
             && !kept.contains(&value)
         {
             kept.push(value);
