@@ -6,11 +6,9 @@
 //! thread is enough for the one vCPU that an environment has.
 
 use crate::runtime::{Error, LambdaEvent};
-use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::panic::AssertUnwindSafe;
 use tokio::sync::{mpsc, oneshot};
 
 /// An invocation, and who waits for its result.
@@ -40,8 +38,7 @@ where
 async fn call<E, R>(calls: &mpsc::UnboundedSender<Call<E, R>>, event: LambdaEvent<E>) -> Result<R, Error> {
     let (answer, answered) = oneshot::channel();
     calls.send((event, answer)).map_err(|_| "the handler is gone")?;
-    // The invocation fails, and the others go on.
-    answered.await.map_err(|_| "the handler panicked")?
+    answered.await.map_err(|_| "the handler is gone")?
 }
 
 /// Works on all that is called for, side by side.
@@ -62,15 +59,12 @@ where
     }
 }
 
-/// A panic ends one invocation, as it does where there is one at a time.
 async fn answer_one<R, Fut>(work: Fut, answer: oneshot::Sender<Result<R, Error>>)
 where
     Fut: Future<Output = Result<R, Error>>,
 {
-    if let Ok(result) = AssertUnwindSafe(work).catch_unwind().await {
-        // Nobody waits when the environment ends.
-        let _ended = answer.send(result);
-    }
+    // Nobody waits when the environment ends.
+    let _ended = answer.send(work.await);
 }
 
 #[cfg(test)]
@@ -109,15 +103,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_or_an_error_is_that_of_one_invocation() {
-        let results = called(&[1, 2, 3], |event| async move {
+    async fn an_error_is_that_of_one_invocation() {
+        let results = called(&[1, 2], |event| async move {
             match event.payload {
-                1 => panic!("as one does"),
-                2 => Err("it broke".into()),
+                1 => Err("it broke".into()),
                 number => Ok(number),
             }
         })
         .await;
-        assert_eq!(results, [Err("the handler panicked".into()), Err("it broke".into()), Ok(3)]);
+        assert_eq!(results, [Err("it broke".into()), Ok(2)]);
     }
 }

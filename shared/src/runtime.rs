@@ -30,7 +30,8 @@ use tracing_subscriber::layer::SubscriberExt;
 
 pub use lambda_runtime::{Error, LambdaEvent};
 
-/// Starts logging: JSON, one line an event, to standard output, at the level Lambda asks for.
+/// Starts logging: JSON, one line an event, to standard output, at the level Lambda asks for. A panic is logged by its place,
+/// since its text may quote a note, and ends the process: on a laptop too, as deployed (see `panic` in Cargo.toml).
 pub fn start_logging() {
     let level = log_level(env::var("AWS_LAMBDA_LOG_LEVEL").as_deref().unwrap_or_default());
     // The SDK's and the runtime's own lines would say what the outcome line already says.
@@ -46,6 +47,10 @@ pub fn start_logging() {
     if tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines)).is_err() {
         tracing::debug!("logging was started before");
     }
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(place = panic.location().map(tracing::field::display), "panic");
+        std::process::abort()
+    }));
 }
 
 /// A level of Lambda's as `tracing` has it.
@@ -227,6 +232,24 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a process of this test's own does when this is set.
+    const PANIC: &str = "PANIC_FOR_A_TEST";
+
+    #[test]
+    fn a_panic_is_logged_without_its_text_and_ends_the_process() {
+        if env::var_os(PANIC).is_some() {
+            start_logging();
+            panic!("a note's text");
+        }
+        let name = "runtime::tests::a_panic_is_logged_without_its_text_and_ends_the_process";
+        let mut itself = std::process::Command::new(env::current_exe().unwrap());
+        let ended = itself.args(["--exact", name, "--nocapture"]).env(PANIC, "1").output().unwrap();
+        assert_eq!(ended.status.code(), None, "it aborts");
+        let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+        assert!(said.contains("\"message\":\"panic\"") && said.contains("src/runtime.rs:"), "{said}");
+        assert!(!said.contains("a note's text"), "{said}");
+    }
 
     #[test]
     fn every_level_of_lambdas_is_known() {
