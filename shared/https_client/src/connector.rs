@@ -7,10 +7,15 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error;
+
+/// Of requests that do not say by whom they are.
+const APPLICATION: HeaderValue = HeaderValue::from_static(concat!("notes/", env!("CARGO_PKG_VERSION")));
 
 /// Requests over one pool of connections.
 #[derive(Debug)]
@@ -29,6 +34,7 @@ impl HttpConnector for Connector {
             Ok(request) => request,
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
+        request.headers_mut().entry(USER_AGENT).or_insert(APPLICATION);
         let connection = capture_connection(&mut request);
         if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
             capture.set_connection_retriever(move || metadata(&connection));
@@ -120,6 +126,7 @@ mod tests {
         let (mut seen, mut requests) = (Vec::new(), 0);
         while let Ok(1..) = stream.read_buf(&mut seen).await {
             if seen.ends_with(b"note") {
+                assert!(String::from_utf8_lossy(&seen).contains("\r\nuser-agent: notes/"), "{seen:?}");
                 seen.clear();
                 requests += 1;
                 let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
