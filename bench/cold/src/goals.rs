@@ -29,11 +29,11 @@ pub(crate) const WARM_AGAINST_NODE: Bound = AtLeast(8.0);
 
 /// What `.ci/run` measures: the executable that its tests have built, unoptimised, because an optimised one would take
 /// minutes. In millions of instructions, a twentieth over what was seen when they were last set; runs differ by a thousandth.
-/// An optimised function executes about a quarter of them in init and a sixth with a request. What is to be caught is dearer
+/// An optimised function executes about a quarter of them in init and an eighth with a request. What is to be caught is dearer
 /// than a twentieth: the system's root certificates, another TLS library's entropy, a client that is made for each request.
-pub(crate) const GATE: Phases<Bound> = Phases { init: AtMost(18.3), first: AtMost(5.2), warm: AtMost(5.2) };
+pub(crate) const GATE: Phases<Bound> = Phases { init: AtMost(17.4), first: AtMost(4.7), warm: AtMost(4.7) };
 /// The same without TLS: no certificate is used, so that what is read of them is seen by itself.
-pub(crate) const GATE_INIT_WITHOUT_TLS: Bound = AtMost(10.3);
+pub(crate) const GATE_INIT_WITHOUT_TLS: Bound = AtMost(9.4);
 
 impl Bound {
     pub(crate) fn holds(self, figure: f64) -> bool {
