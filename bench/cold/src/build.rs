@@ -8,14 +8,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// The Cargo profile that `sam build` takes.
-pub(crate) const DEPLOYED: &str = "release";
-
-/// What `sam build` has the compiler do besides: `cargo lambda` builds for the least of the processors that Lambda has.
-fn deployed_flags() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "-Ctarget-cpu=neoverse-n1" } else { "-Ctarget-cpu=haswell" }
-}
-
 /// The executables of these functions, as `sam build` makes them where the profile is `release`.
 pub(crate) fn handlers(
     workspace: &Path,
@@ -31,8 +23,8 @@ pub(crate) fn handlers(
     for function in functions {
         command.args(["--bin", function]);
     }
-    if profile == DEPLOYED {
-        command.env("RUSTFLAGS", deployed_flags());
+    if profile == compiler::PROFILE {
+        compiler::set_processor(&mut command);
     }
     let output = run(command.current_dir(workspace))?;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -49,7 +49,7 @@ struct Arguments {
     #[arg(long)]
     no_twins: bool,
     /// The Cargo profile of the functions; the default is what is deployed.
-    #[arg(long, default_value = build::DEPLOYED)]
+    #[arg(long, default_value = compiler::PROFILE)]
     profile: String,
     /// How often CPU time is measured, each program once in every round.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]

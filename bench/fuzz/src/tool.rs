@@ -1,6 +1,6 @@
 //! `cargo fuzz`: the version that is used, where it is, and how it builds.
 
-use assembler::Assembler;
+use compiler::Assembler;
 use console::style;
 use std::io::{Error, Result};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The program of ours, built as it is deployed.
 
-use assembler::Assembler;
+use compiler::Assembler;
 use std::io::{Error, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,13 +19,17 @@ impl Ours {
         let target =
             this.ancestors().nth(2).ok_or_else(|| Error::other("a program outside of Cargo's target"))?;
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--release", "--quiet", "--package", PACKAGE, "--target-dir"]).arg(target);
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.args(["build", "--profile", compiler::PROFILE, "--quiet", "--package", PACKAGE]);
+        cargo.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+        compiler::set_processor(&mut cargo);
         let assembler = Assembler::find();
         assembler.add_to(&mut cargo);
         if !cargo.status()?.success() {
             return Err(Error::other("ours could not be built"));
         }
-        Ok(Self { program: target.join("release").join(PACKAGE), has_assembler: assembler.is_there() })
+        Ok(Self {
+            program: target.join(compiler::PROFILE).join(PACKAGE),
+            has_assembler: assembler.is_there(),
+        })
     }
 }
