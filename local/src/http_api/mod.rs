@@ -41,6 +41,8 @@ const URL_LIMIT: usize = 8_192;
 const ACCOUNT: &str = "000000000000";
 /// The longest that an HTTP API waits for its integration.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest that a caller may take to send the body it announced.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a template's API cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +70,7 @@ enum Refusal {
     HeadersTooLarge,
     UrlTooLong,
     BadRequest,
+    TooSlow,
     FunctionFailed,
     Unavailable,
 }
@@ -88,6 +91,7 @@ impl Refusal {
             ),
             Self::UrlTooLong => (StatusCode::URI_TOO_LONG, r#"{"message":"URI Too Long"}"#),
             Self::BadRequest => (StatusCode::BAD_REQUEST, r#"{"message":"Bad Request"}"#),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, r#"{"message":"Request Timeout"}"#),
             Self::FunctionFailed => {
                 (StatusCode::INTERNAL_SERVER_ERROR, r#"{"message":"Internal Server Error"}"#)
             }
@@ -171,6 +175,7 @@ pub struct Gateway {
     cors: Option<Cors>,
     bucket: Option<Bucket>,
     integration_timeout: Duration,
+    body_timeout: Duration,
 }
 
 /// A request that was let in: which function is to answer it, and the event for it.
@@ -189,8 +194,18 @@ impl Gateway {
         let routes = Routes::new(targets(&api)?)?;
         let cors = api.cors.as_ref().map(Cors::new).transpose()?;
         let bucket = api.throttle.map(Bucket::new);
-        let integration_timeout = INTEGRATION_TIMEOUT;
-        Ok(Self { id: api.id, routes, lambda, verifier, clock, cors, bucket, integration_timeout })
+        let (integration_timeout, body_timeout) = (INTEGRATION_TIMEOUT, BODY_TIMEOUT);
+        Ok(Self {
+            id: api.id,
+            routes,
+            lambda,
+            verifier,
+            clock,
+            cors,
+            bucket,
+            integration_timeout,
+            body_timeout,
+        })
     }
 
     /// Answers one request from `peer`.
@@ -261,7 +276,7 @@ impl Gateway {
             Some(guard) => Some(self.authorize(&parts, guard).await?),
             None => None,
         };
-        let body = read(body).await?;
+        let body = read(body, self.body_timeout).await?;
         let authorized = claims.as_deref().zip(target.guard.as_deref());
         let context = event::Context {
             api_id: &self.id,
@@ -328,11 +343,12 @@ fn header_size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-async fn read(body: Body) -> Result<Bytes, Refusal> {
-    match Limited::new(body, BODY_LIMIT).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
-        Err(_) => Err(Refusal::BadRequest),
+async fn read(body: Body, timeout: Duration) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(timeout, Limited::new(body, BODY_LIMIT).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
+        Ok(Err(_)) => Err(Refusal::BadRequest),
+        Err(_) => Err(Refusal::TooSlow),
     }
 }
 

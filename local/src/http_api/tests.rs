@@ -156,6 +156,16 @@ async fn a_body_over_ten_megabytes_is_refused() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_announced_and_does_not_come_is_not_waited_for() {
+    let mut fixture = fixture(|_| ());
+    assert_eq!(fixture.gateway.body_timeout, Duration::from_secs(30));
+    fixture.gateway.body_timeout = Duration::from_millis(50);
+    let silence = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let request = Request::get("/hello").header("host", HOST).body(Body::from_stream(silence)).unwrap();
+    assert_eq!(fixture.gateway.handle(request, peer()).await.status(), 408);
+}
+
+#[tokio::test]
 async fn a_burst_over_the_throttle_is_told_to_wait() {
     let fixture = fixture(|api| api.throttle = Some(Throttle { rate: 0.001, burst: 2 }));
     let mut statuses = Vec::new();
