@@ -36,13 +36,13 @@ pub(crate) fn handlers(
     executables.filter(|(name, _)| functions.contains(name)).map(|built| fresh(workspace, built)).collect()
 }
 
-/// A copy, as Lambda makes one of a package. Pages that the kernel has had of a file for long are smaller than those of one
-/// that was just written, and a start from them costs up to half as much again.
+/// A copy, as Lambda makes one of a package. Starts of a file that was there for long were up to half as dear again as those of
+/// one that was just written; why is the kernel's secret, and all functions should be measured alike.
 fn fresh(workspace: &Path, (name, executable): (String, PathBuf)) -> Result<(String, PathBuf), Error> {
     let place = workspace.join("target/bench-cold/functions").join(&name);
     std::fs::create_dir_all(&place)?;
     let copy = place.join("bootstrap");
-    // Written over, it would keep its pages.
+    // Written over, it would be the same file still.
     if copy.try_exists()? {
         std::fs::remove_file(&copy)?;
     }

@@ -3,9 +3,9 @@
 //! [`make`] recognises a picture by its content, checks its header against [`Limits`] before any memory is taken on
 //! the header's word, decodes it once, and returns thumbnails of every size asked for: upright, in sRGB, without
 //! metadata, never larger than the picture. What it cannot or will not take is [`Refused`], for a reason that the
-//! picture's owner can read. A panic in a decoder ends as a refusal too - but not every one: what goes wrong inside the AV1
-//! decoder can end the process, and libwebp is written in C. Who takes pictures from strangers calls [`make`] in a process
-//! that has nothing to lose, as the function of thumbnails does.
+//! picture's owner can read. Where panics unwind, one in a decoder ends as a refusal too - but not every one: what goes wrong
+//! inside the AV1 decoder can end the process, and libwebp is written in C. Who takes pictures from strangers calls [`make`] in
+//! a process that has nothing to lose, as the function of thumbnails does.
 //!
 //! | module | is |
 //! |---|---|
