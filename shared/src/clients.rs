@@ -1,6 +1,8 @@
 //! The SDK's clients, as every edge gets them: each counts what it asks for, see [`crate::usage`].
 
 use crate::usage::Meter;
+use aws_runtime::invocation_id::InvocationIdInterceptor;
+use aws_runtime::request_info::RequestInfoInterceptor;
 use aws_runtime::user_agent::UserAgentInterceptor;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -10,8 +12,9 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 
-/// Keeps the SDK from describing itself, its features and the machine in two headers, one of them signed, of every request: a
-/// twentieth of a request's instructions. The HTTP client names this application there, which is what CloudTrail then tells.
+/// Keeps the SDK from describing itself, its features, the machine and its attempts in four headers, most of them signed, of
+/// every request: a fifteenth of a request's instructions. The HTTP client names this application there, which is what CloudTrail
+/// then tells.
 #[derive(Debug)]
 struct Reticence;
 
@@ -25,8 +28,10 @@ impl Intercept for Reticence {
         _: &BeforeSerializationInterceptorContextRef<'_>,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let disabled = disable_interceptor::<UserAgentInterceptor>("the HTTP client names the application");
-        config.interceptor_state().store_put(disabled);
+        let state = config.interceptor_state();
+        state.store_put(disable_interceptor::<UserAgentInterceptor>("the HTTP client names the application"));
+        state.store_put(disable_interceptor::<InvocationIdInterceptor>("no service here reads it"));
+        state.store_put(disable_interceptor::<RequestInfoInterceptor>("no service here reads it"));
         Ok(())
     }
 }

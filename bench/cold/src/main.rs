@@ -96,10 +96,11 @@ fn workspace() -> Result<PathBuf, Error> {
 }
 
 async fn gate(workspace: &Path, tls: &aws::Tls, dumps: &Path) -> Result<bool, Error> {
-    let programs = programs(workspace, "dev", &[SAVE_NOTE.to_owned()])?;
-    let (program, _) = programs.first().ok_or("save-note was not built")?;
-    let with_tls = callgrind::count(program, Way::Https(tls), dumps).await?;
-    let without = callgrind::count(program, Way::Http, dumps).await?;
+    let mut executables = build::handlers(workspace, "dev", &[SAVE_NOTE.to_owned()])?;
+    let executable = executables.remove(SAVE_NOTE).ok_or("save-note was not built")?;
+    let program = handler(workspace, SAVE_NOTE.to_owned(), executable)?;
+    let with_tls = callgrind::count(&program, Way::Https(tls), dumps).await?;
+    let without = callgrind::count(&program, Way::Http, dumps).await?;
     let verdicts = report::gate(with_tls, without.init);
     verdicts.table().print();
     if !verdicts.hold() {
@@ -169,11 +170,14 @@ fn programs(
     for (name, executable) in executables {
         let zip = zips.get(&name).copied().unwrap_or_default();
         let size = Size { binary: std::fs::metadata(&executable)?.len(), zip };
-        let event = functions::event(workspace, &name)?;
-        programs
-            .push((Program { function: name.clone(), command: vec![executable], event, name }, Some(size)));
+        programs.push((handler(workspace, name, executable)?, Some(size)));
     }
     Ok(programs)
+}
+
+fn handler(workspace: &Path, name: String, executable: PathBuf) -> Result<Program, Error> {
+    let event = functions::event(workspace, &name)?;
+    Ok(Program { function: name.clone(), command: vec![executable], event, name })
 }
 
 fn twin(name: &str, workspace: &Path, command: Vec<PathBuf>) -> Result<Program, Error> {

@@ -41,7 +41,7 @@ const MEMORY: [(&str, &str, f64); 3] =
     [("JPEG baseline", "12mp", 0.15), ("PNG", "", 0.25), ("WebP lossless", "", 0.45)];
 const LEAST_LOOKS: f64 = -0.5;
 
-pub(crate) fn all(figures: &Figures, pictures: &[Picture]) -> Vec<Goal> {
+pub(crate) fn all(figures: &Figures, pictures: &[Picture], function_bytes: u64) -> Vec<Goal> {
     let mut goals = speed(figures, pictures);
     for (class, name, share) in MEMORY {
         let some = some(pictures, |picture| picture.class.starts_with(class) && picture.name.contains(name));
@@ -57,6 +57,12 @@ pub(crate) fn all(figures: &Figures, pictures: &[Picture]) -> Vec<Goal> {
         bound: Bound::AtMost(40.0),
         seen: cold.max().map(|cold| cold.as_secs_f64() * 1e3),
         unit: " ms",
+    });
+    goals.push(Goal {
+        what: "binary of the function, as `sam build` makes it".to_owned(),
+        bound: Bound::AtMost(8.0),
+        seen: Some(function_bytes as f64 / 1e6),
+        unit: " MB",
     });
     goals
 }

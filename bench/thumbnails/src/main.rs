@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `corpus` | the pictures |
 //! | `candidate` | a process that makes thumbnails: ours or a peer |
-//! | `ours` | the program of ours, and how it is built |
+//! | `ours` | the program of ours and the function, and how they are built |
 //! | `judge` | how alike thumbnail and reference look |
 //! | `figures` | what was measured |
 //! | `goals`, `report` | what is said about it |
@@ -62,7 +62,7 @@ fn main() -> Result<()> {
     let pictures = corpus::read(&directory.join("pictures"), arguments.only.as_deref())?;
     let candidates = Candidate::all(ours.program, &directory);
     let figures = measure(&candidates, &pictures, arguments.rounds.max(1), &directory)?;
-    let goals = goals::all(&figures, &pictures);
+    let goals = goals::all(&figures, &pictures, ours.function_bytes);
     let decoder = report::decoder(ours.has_assembler);
     report::print(&figures, &pictures, &goals);
     println!("\n{decoder}");

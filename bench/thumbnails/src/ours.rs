@@ -1,16 +1,19 @@
-//! The program of ours, built as it is deployed.
+//! The program of ours, and the function that does the same when deployed.
 
 use compiler::Assembler;
 use std::io::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PACKAGE: &str = "bench-thumbnails-ours";
+const FUNCTION: &str = "thumbnails";
 
 pub(crate) struct Ours {
     pub(crate) program: PathBuf,
     /// Whether AVIF is decoded with the decoder's assembler.
     pub(crate) has_assembler: bool,
+    /// How large the function's program is, which on x86-64 has that assembler only where one asks for it.
+    pub(crate) function_bytes: u64,
 }
 
 impl Ours {
@@ -18,18 +21,32 @@ impl Ours {
         let this = std::env::current_exe()?;
         let target =
             this.ancestors().nth(2).ok_or_else(|| Error::other("a program outside of Cargo's target"))?;
-        let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--profile", compiler::PROFILE, "--quiet", "--package", PACKAGE]);
-        cargo.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-        compiler::set_processor(&mut cargo);
         let assembler = Assembler::find();
-        assembler.add_to(&mut cargo);
-        if !cargo.status()?.success() {
-            return Err(Error::other("ours could not be built"));
-        }
+        let mut ours = cargo(target, &["--package", PACKAGE]);
+        assembler.add_to(&mut ours);
+        finish(ours, PACKAGE)?;
+        finish(cargo(target, &["--workspace", "--bin", FUNCTION]), FUNCTION)?;
+        let built = target.join(compiler::PROFILE);
         Ok(Self {
-            program: target.join(compiler::PROFILE).join(PACKAGE),
+            program: built.join(PACKAGE),
             has_assembler: assembler.is_there(),
+            function_bytes: std::fs::metadata(built.join(FUNCTION))?.len(),
         })
     }
+}
+
+/// Cargo, to build `what` as it is deployed.
+fn cargo(target: &Path, what: &[&str]) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--locked", "--quiet", "--profile", compiler::PROFILE]).args(what);
+    cargo.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    compiler::set_processor(&mut cargo);
+    cargo
+}
+
+fn finish(mut cargo: Command, what: &str) -> Result<()> {
+    if cargo.status()?.success() {
+        return Ok(());
+    }
+    Err(Error::other(format!("{what} could not be built")))
 }

@@ -6,6 +6,7 @@
 
 mod connect;
 mod connector;
+mod provider;
 mod roots;
 
 pub use roots::{CertificateError, Roots};

@@ -1,6 +1,6 @@
 //! Whose certificates are taken for a server's.
 
-use rustls::crypto::ring;
+use crate::provider::provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -38,7 +38,7 @@ static SYSTEM: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
 impl Roots {
     /// TLS 1.2 or 1.3 with a server that they vouch for.
     pub(crate) fn tls(&self) -> Result<ClientConfig, CertificateError> {
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let config = ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()?;
         Ok(config.with_root_certificates(self.store()?).with_no_client_auth())
     }

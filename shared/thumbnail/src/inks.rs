@@ -21,7 +21,7 @@ pub(crate) fn as_colours(
 ) -> Result<(Raster, Option<Vec<u8>>), Refused> {
     let Layout::Cmyk(inks) = raster.layout else { return Ok((raster, profile)) };
     let screen = Screen::new(raster.layout, profile.as_deref());
-    let mut raster = alike(raster, size)?;
+    let mut raster = alike(raster, size);
     let count = raster.planes.first().map_or(0, |plane| plane.samples.len());
     let (mut pixels, mut colours) = (vec![0; 4 * PIXELS], vec![0; 3 * PIXELS]);
     for start in (0..count).step_by(PIXELS) {
@@ -46,12 +46,12 @@ pub(crate) fn as_colours(
 }
 
 /// The planes in the same dimensions; a large picture in those of its largest thumbnail.
-fn alike(raster: Raster, size: u32) -> Result<Raster, Refused> {
-    let Some(Plane { width, height, extent, .. }) = raster.planes.first() else { return Ok(raster) };
+fn alike(raster: Raster, size: u32) -> Raster {
+    let Some(Plane { width, height, extent, .. }) = raster.planes.first() else { return raster };
     let are_alike = raster.planes.iter().all(|plane| (plane.width, plane.height) == (*width, *height));
     let is_small = (*width).max(*height) <= FEW;
     if are_alike && is_small {
-        return Ok(raster);
+        return raster;
     }
     // The sides were checked: these are small and positive.
     let whole = (extent.0.max(1.0) as u32, extent.1.max(1.0) as u32);

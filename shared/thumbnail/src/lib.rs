@@ -32,6 +32,7 @@ mod placeholder;
 mod raster;
 mod reduce;
 mod refused;
+mod resample;
 mod resize;
 mod sharpen;
 
@@ -102,11 +103,11 @@ fn thumbnails(decoded: Decoded, sizes: &[u32], output: Output) -> Result<(Vec<Th
     let mut rasters = vec![raster];
     for &index in &order {
         let size = sizes[index];
-        let small = resize::shrink(source_for(&rasters, size), resize::fit(width, height, size))?;
+        let small = resize::shrink(source_for(&rasters, size), resize::fit(width, height, size));
         rasters.push(small);
     }
     let tiny = resize::fit(width, height, placeholder::SIDE);
-    let tiny = resize::shrink(source_for(&rasters, placeholder::SIDE), tiny)?;
+    let tiny = resize::shrink(source_for(&rasters, placeholder::SIDE), tiny);
     rasters.remove(0);
     let finished = |raster: Raster| Ok::<_, Refused>(orientation.apply(colours.finished(raster)?));
     let placeholder = placeholder::hash(finished(tiny)?);

@@ -75,6 +75,13 @@ pub(crate) struct Plane {
     pub(crate) samples: Vec<u8>,
 }
 
+impl Plane {
+    /// Whether the picture ends where the samples do.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.extent == (f64::from(self.width), f64::from(self.height))
+    }
+}
+
 /// A finished picture: grey, RGB or RGBA by its channels, in sRGB, interleaved, colours not multiplied.
 #[derive(Clone, Debug)]
 pub(crate) struct Finished {

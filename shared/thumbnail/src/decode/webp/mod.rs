@@ -115,7 +115,7 @@ fn whole(decoder: Decoder<'_>, still: &ImageInfo, size: u32, limits: &Limits) ->
     };
     if is_scaled {
         // libwebp scales by means.
-        samples = reduce::sharpened(layout, &samples, width, height);
+        reduce::sharpen(layout, &mut samples, width);
     }
     Ok(Raster::interleaved(layout, width, height, samples))
 }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn thumbnail(raster: &Raster, still: &ImageInfo) -> Vec<u8> {
-        let small = resize::shrink(raster, fit(still.width, still.height, SIZE)).unwrap();
+        let small = resize::shrink(raster, fit(still.width, still.height, SIZE));
         Colours::new(small.layout, None).finished(small).unwrap().pixels
     }
 
