@@ -183,6 +183,8 @@ pub(super) struct Model {
     known: Known,
     /// The same, as the host's state has it.
     kept: Option<Known>,
+    /// What it wanted to keep since the last look.
+    keeps: Option<Known>,
     /// In their turn.
     due: VecDeque<DateTime<Utc>>,
     /// Up to here everything is decided when those are.
@@ -197,6 +199,7 @@ impl Model {
             rules,
             known: Known { start: never, decided: never, last_run: None },
             kept: None,
+            keeps: None,
             due: VecDeque::new(),
             horizon: never,
             trouble: Trouble::default(),
@@ -259,6 +262,13 @@ impl Model {
         self.trouble = Trouble::default();
     }
 
+    /// The host is through with a run, and keeps that.
+    fn over(&mut self, at: DateTime<Utc>) {
+        self.known.last_run = Some(at);
+        self.pass();
+        self.keeps = Some(self.known);
+    }
+
     /// A run was handed to Lambda.
     pub(super) fn called(&mut self, at: DateTime<Utc>, attempt: u32, now: DateTime<Utc>) -> Checked {
         let turn = self.turn(now);
@@ -266,8 +276,7 @@ impl Model {
         prop_assert!(self.rules.valid);
         prop_assert!(!self.is_old(at, now), "{at} was too old");
         prop_assert!(attempt <= self.trouble.attempts.min(self.rules.retries + 1), "attempt {attempt}");
-        self.known.last_run = Some(at);
-        self.pass();
+        self.over(at);
         Ok(())
     }
 
@@ -289,8 +298,7 @@ impl Model {
         self.trouble.buried += 1;
         prop_assert!(self.trouble.buried <= TRIES_TO_BURY, "tried too often");
         if letter.taken || self.trouble.buried == TRIES_TO_BURY {
-            self.known.last_run = Some(letter.scheduled);
-            self.pass();
+            self.over(letter.scheduled);
         }
         Ok(())
     }
@@ -306,8 +314,7 @@ impl Model {
         if let Some(at) = self.turn(now) {
             if !self.rules.valid && !self.rules.dead_letters {
                 // Given up without a word.
-                self.known.last_run = Some(at);
-                self.pass();
+                self.over(at);
                 return self.quiet(status, troubled, saves, now);
             }
             if troubled {
@@ -317,10 +324,11 @@ impl Model {
             prop_assert!(waits, "nobody hands over {at}");
         } else {
             self.known.decided = now;
+            self.keeps = Some(self.known);
             self.agrees(status, now)?;
         }
-        if saves {
-            self.kept = Some(self.known);
+        if let Some(known) = self.keeps.take().filter(|_| saves) {
+            self.kept = Some(known);
         }
         Ok(())
     }
@@ -346,6 +354,7 @@ impl Model {
     /// The host is gone, and with it what it was about to do.
     pub(super) fn gone(&mut self) {
         self.due.clear();
+        self.keeps = None;
         self.trouble = Trouble::default();
     }
 
