@@ -1,14 +1,18 @@
 //! DynamoDB Streams and SQS through the SDK: the one place where event sources know its types.
 
 use super::endpoint::{
-    EndpointError, Message, MessageAttribute, Page, Pending, Position, QueueClient, Shard, StreamReader,
+    EndpointError, Message, MessageAttribute, Page, Pending, Position, QueueClient, Refusal, Shard,
+    StreamReader,
 };
 use aws_sdk_dynamodbstreams as streams;
 use aws_sdk_sqs as sqs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use sqs::types::{MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use streams::types::{AttributeValue, Record, ShardIteratorType};
@@ -177,21 +181,18 @@ impl QueueClient for SdkQueues {
         })
     }
 
-    fn delete<'a>(
-        &'a self,
-        queue: &'a str,
-        receipt_handles: &'a [String],
-    ) -> Pending<'a, Result<(), EndpointError>> {
-        Box::pin(async move {
+    fn delete<'a>(&'a self, queue: &'a str, receipt_handles: &'a [String]) -> Pending<'a, Vec<Refusal>> {
+        let asked = async move {
             let mut request = self.0.delete_message_batch().queue_url(queue);
             for (place, handle) in receipt_handles.iter().enumerate() {
-                let entry = sqs::types::DeleteMessageBatchRequestEntry::builder();
+                let entry = DeleteMessageBatchRequestEntry::builder();
                 let entry = entry.id(place.to_string()).receipt_handle(handle).build().map_err(other)?;
                 request = request.entries(entry);
             }
             let answer = request.send().await.map_err(|error| other(error.into_service_error()))?;
-            all_done(&answer.failed)
-        })
+            Ok(answer.failed)
+        };
+        Box::pin(async move { refusals(receipt_handles.len(), asked.await) })
     }
 
     fn change_visibility<'a>(
@@ -199,18 +200,19 @@ impl QueueClient for SdkQueues {
         queue: &'a str,
         receipt_handles: &'a [String],
         seconds: u32,
-    ) -> Pending<'a, Result<(), EndpointError>> {
-        Box::pin(async move {
+    ) -> Pending<'a, Vec<Refusal>> {
+        let asked = async move {
             let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
             let mut request = self.0.change_message_visibility_batch().queue_url(queue);
             for (place, handle) in receipt_handles.iter().enumerate() {
-                let entry = sqs::types::ChangeMessageVisibilityBatchRequestEntry::builder();
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder();
                 let entry = entry.id(place.to_string()).receipt_handle(handle).visibility_timeout(seconds);
                 request = request.entries(entry.build().map_err(other)?);
             }
             let answer = request.send().await.map_err(|error| other(error.into_service_error()))?;
-            all_done(&answer.failed)
-        })
+            Ok(answer.failed)
+        };
+        Box::pin(async move { refusals(receipt_handles.len(), asked.await) })
     }
 
     fn send<'a>(
@@ -245,15 +247,17 @@ impl QueueClient for SdkQueues {
     }
 }
 
-fn all_done(failed: &[sqs::types::BatchResultErrorEntry]) -> Result<(), EndpointError> {
-    match failed.first() {
-        None => Ok(()),
-        Some(first) => Err(EndpointError::Other(format!(
-            "{} of a batch failed, the first with {}",
-            failed.len(),
-            first.code
-        ))),
-    }
+/// What SQS answered to a call for so many messages, whose entries are named by their places. An answer that names others
+/// says nothing of any.
+fn refusals(messages: usize, failed: Result<Vec<BatchResultErrorEntry>, EndpointError>) -> Vec<Refusal> {
+    let refusal = |entry: BatchResultErrorEntry| {
+        let place = entry.id.parse().ok().filter(|place| *place < messages);
+        let place =
+            place.ok_or_else(|| EndpointError::Other(format!("it answered of an entry {:?}", entry.id)))?;
+        Ok(Refusal { place, reason: entry.code, passing: !entry.sender_fault })
+    };
+    let read = failed.and_then(|failed| failed.into_iter().map(refusal).collect());
+    read.unwrap_or_else(|error| Refusal::of_all(messages, &error))
 }
 
 fn message(message: sqs::types::Message) -> Message {
@@ -329,5 +333,16 @@ mod tests {
                 "userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
             })
         );
+    }
+
+    #[test]
+    fn an_answer_about_others_says_nothing_of_any_message() {
+        let failed = |id: &str| {
+            BatchResultErrorEntry::builder().id(id).code("Busy").sender_fault(true).build().unwrap()
+        };
+        let places = |failed| refusals(2, Ok(failed)).iter().map(|one| (one.place, one.passing)).collect();
+        let told: Vec<Vec<(usize, bool)>> =
+            vec![places(vec![]), places(vec![failed("1")]), places(vec![failed("1"), failed("2")])];
+        assert_eq!(told, [vec![], vec![(1, false)], vec![(0, true), (1, true)]]);
     }
 }

@@ -84,7 +84,9 @@ impl Passing {
         if !done.is_empty() {
             let deleted = self.queues.delete(&self.url, &done).await;
             // Those that come again are called again: S3 notifies at least once.
-            deleted.map_err(|error| format!("accepted notifications could not be deleted: {error}"))?;
+            if let Some(refusal) = deleted.first() {
+                return Err(format!("accepted notifications could not be deleted: {}", refusal.reason));
+            }
             self.meter.settled(done.len());
         }
         trouble.map_or(Ok(messages.len()), Err)

@@ -96,6 +96,24 @@ impl MessageAttribute {
     }
 }
 
+/// What SQS did not do of a call for several messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The message's place in the call, from 0.
+    pub place: usize,
+    pub reason: String,
+    /// The same may be done when SQS is asked again.
+    pub passing: bool,
+}
+
+impl Refusal {
+    /// A call for so many messages that failed as a whole.
+    pub(super) fn of_all(messages: usize, error: &EndpointError) -> Vec<Self> {
+        let reason = error.to_string();
+        (0..messages).map(|place| Self { place, reason: reason.clone(), passing: true }).collect()
+    }
+}
+
 /// SQS. Queues are named by their URL.
 pub trait QueueClient: Send + Sync {
     /// Takes up to `most` (at most 10) messages, waiting up to `wait_seconds` (at most 20) for the first.
@@ -106,20 +124,16 @@ pub trait QueueClient: Send + Sync {
         wait_seconds: u32,
     ) -> Pending<'a, Result<Vec<Message>, EndpointError>>;
 
-    /// Deletes up to 10 messages.
-    fn delete<'a>(
-        &'a self,
-        queue: &'a str,
-        receipt_handles: &'a [String],
-    ) -> Pending<'a, Result<(), EndpointError>>;
+    /// Deletes up to 10 messages, but for those that it gives.
+    fn delete<'a>(&'a self, queue: &'a str, receipt_handles: &'a [String]) -> Pending<'a, Vec<Refusal>>;
 
-    /// Makes up to 10 messages visible again after `seconds`.
+    /// Makes up to 10 messages visible again after `seconds`, but for those that it gives.
     fn change_visibility<'a>(
         &'a self,
         queue: &'a str,
         receipt_handles: &'a [String],
         seconds: u32,
-    ) -> Pending<'a, Result<(), EndpointError>>;
+    ) -> Pending<'a, Vec<Refusal>>;
 
     /// Sends a message.
     fn send<'a>(

@@ -19,24 +19,26 @@ pub(super) struct Held {
     /// The message group; of FIFO queues only, because only there it means an order.
     pub(super) group: Option<String>,
     pub(super) json: String,
+    /// When it was received, first if it comes again: its batch's window counts from here.
+    pub(super) since: DateTime<Utc>,
 }
 
 /// Why no batch may be formed of a message group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closed {
     InFlight,
-    /// Not all of its last batch succeeded: what follows is not for us to send before the queue gives those again.
+    /// Not all of its last batch was deleted: what follows is not for us to send before the queue gives those again.
     Failed,
 }
 
 type Groups = Arc<Mutex<BTreeMap<String, Closed>>>;
 
-/// Messages that are invoked together. Their groups are closed until it is dropped, and those of which a message did not
-/// succeed stay so until `Gathered::behind_failures` was asked.
+/// Messages that are invoked together. Their groups are closed until it is dropped, and those of which a message was not
+/// deleted stay so until `Gathered::behind_failures` was asked.
 #[derive(Debug)]
 pub(super) struct Batch {
     messages: Vec<Held>,
-    succeeded: Vec<bool>,
+    deleted: Vec<bool>,
     groups: Groups,
 }
 
@@ -45,11 +47,11 @@ impl Batch {
         &self.messages
     }
 
-    /// Says which messages succeeded, by their places. Without this none did.
-    pub(super) fn succeeded(&mut self, places: &[usize]) {
+    /// Says which messages were deleted, by their places. Without this none was.
+    pub(super) fn deleted<'a>(&mut self, places: impl IntoIterator<Item = &'a usize>) {
         for place in places {
-            if let Some(succeeded) = self.succeeded.get_mut(*place) {
-                *succeeded = true;
+            if let Some(deleted) = self.deleted.get_mut(*place) {
+                *deleted = true;
             }
         }
     }
@@ -59,9 +61,9 @@ impl Drop for Batch {
     fn drop(&mut self) {
         let mut groups = lock(&self.groups);
         let of = |wanted: bool| {
-            let messages = self.messages.iter().zip(&self.succeeded);
+            let messages = self.messages.iter().zip(&self.deleted);
             messages
-                .filter(move |(_, succeeded)| **succeeded == wanted)
+                .filter(move |(_, deleted)| **deleted == wanted)
                 .filter_map(|(held, _)| held.group.as_ref())
         };
         for group in of(true) {
@@ -81,8 +83,8 @@ pub(super) struct Gathered {
     payload: usize,
     window: TimeDelta,
     held: Vec<Held>,
-    /// When the oldest was received: the window counts from here.
-    since: Option<DateTime<Utc>>,
+    /// When the last batch was formed: what it left begins its window then.
+    formed: DateTime<Utc>,
     groups: Groups,
 }
 
@@ -93,7 +95,7 @@ impl Gathered {
             payload: PAYLOAD_LIMIT,
             window,
             held: Vec::new(),
-            since: None,
+            formed: DateTime::<Utc>::MIN_UTC,
             groups: Groups::default(),
         }
     }
@@ -113,16 +115,16 @@ impl Gathered {
 
     /// When the window ends; `None` when nothing may go into a batch.
     pub(super) fn due(&self) -> Option<DateTime<Utc>> {
-        let since = self.since?;
-        self.free().next().map(|_| since + self.window)
+        self.free().next()?;
+        let since = self.held.iter().map(|held| held.since).min()?;
+        Some(since.max(self.formed) + self.window)
     }
 
     /// Takes a message in. One that is here already keeps its place, and only its new receipt is good: its visibility
     /// timeout passed while it waited for the window to end, or for its group.
-    pub(super) fn hold(&mut self, message: Held, now: DateTime<Utc>) {
-        self.since.get_or_insert(now);
+    pub(super) fn hold(&mut self, message: Held) {
         match self.held.iter_mut().find(|held| held.id == message.id) {
-            Some(held) => *held = message,
+            Some(held) => *held = Held { since: held.since, ..message },
             None => self.held.push(message),
         }
     }
@@ -142,10 +144,10 @@ impl Gathered {
             to.push(held);
         }
         self.held = rest;
-        self.since = (!self.held.is_empty()).then_some(now);
+        self.formed = now;
         let closed = messages.iter().filter_map(|held| Some((held.group.clone()?, Closed::InFlight)));
         lock(&self.groups).extend(closed);
-        Some(Batch { succeeded: vec![false; messages.len()], messages, groups: self.groups.clone() })
+        Some(Batch { deleted: vec![false; messages.len()], messages, groups: self.groups.clone() })
     }
 
     /// The places of the messages that fit into the next batch, and whether the payload limit cut it.
@@ -182,13 +184,11 @@ impl Gathered {
         let behind: Vec<Held> = self.held.extract_if(.., failed).collect();
         groups.retain(|_, closed| *closed != Closed::Failed);
         drop(groups);
-        self.since = self.since.filter(|_| !self.held.is_empty());
         behind.into_iter().map(|held| held.receipt_handle).collect()
     }
 
     /// Gives up everything: the receipt handles.
     pub(super) fn drain(&mut self) -> Vec<String> {
-        self.since = None;
         self.held.drain(..).map(|held| held.receipt_handle).collect()
     }
 }
@@ -218,7 +218,22 @@ mod tests {
 
     fn message(number: usize, groups: usize, bytes: usize) -> Held {
         let group = Some(format!("g{}", number % groups));
-        Held { id: number.to_string(), receipt_handle: number.to_string(), group, json: "x".repeat(bytes) }
+        let (id, json) = (number.to_string(), "x".repeat(bytes));
+        Held { receipt_handle: id.clone(), id, group, json, since: DateTime::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn a_window_does_not_count_from_what_went_back() {
+        let at = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let of = |number, seconds| Held { since: at(seconds), ..message(number, 2, 1) };
+        let mut gathered = Gathered::new(10, TimeDelta::seconds(5));
+        gathered.hold(of(0, 0));
+        let batch = gathered.form(at(5)).unwrap();
+        gathered.hold(of(2, 6));
+        gathered.hold(of(1, 9));
+        drop(batch);
+        assert_eq!(gathered.behind_failures(), ["2"]);
+        assert_eq!(gathered.due(), Some(at(14)));
     }
 
     /// A FIFO queue that does not lock its groups, as if every visibility timeout passed at once, and what came of it.
@@ -239,7 +254,7 @@ mod tests {
                     self.put_back(behind.iter().map(|handle| handle.parse().unwrap()));
                     for _ in 0..most.min(self.gathered.room()) {
                         let Some(number) = self.queue.pop_front() else { break };
-                        self.gathered.hold(message(number, self.groups, self.bytes), DateTime::UNIX_EPOCH);
+                        self.gathered.hold(message(number, self.groups, self.bytes));
                     }
                 }
                 Happening::Form => self.running.extend(self.gathered.form(DateTime::UNIX_EPOCH)),
@@ -259,7 +274,7 @@ mod tests {
             self.succeeded.extend(done.iter().map(|(_, held)| number(held)));
             let lost: Vec<usize> = lost.iter().map(|(_, held)| number(held)).collect();
             let places: Vec<usize> = done.iter().map(|(place, _)| *place).collect();
-            batch.succeeded(&places);
+            batch.deleted(&places);
             drop(batch);
             self.put_back(lost.into_iter());
         }

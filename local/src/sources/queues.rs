@@ -3,7 +3,7 @@
 //! ends.
 
 use super::activity::{Activity, Alarm, Busy, Meter, lock};
-use super::endpoint::{Message, QueueClient};
+use super::endpoint::{Message, QueueClient, Refusal};
 use super::filters::Filters;
 use super::gathered::{Batch, Gathered, Held};
 use super::invoke::Invoke;
@@ -14,7 +14,7 @@ use crate::lambda::{Outcome, Source};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use emulator::Clock;
-use std::future::Future;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -124,13 +124,13 @@ impl Mapping {
             Verdict::Throttled => self.meter.failed("throttled"),
         }
         let settlement = settle(size, &verdict);
-        batch.succeeded(&settlement.delete);
         let handles = |places: &[usize]| -> Vec<String> {
-            let messages = places.iter().filter_map(|place| batch.messages().get(*place));
+            let messages = places.iter().filter_map(|place| messages.get(*place));
             messages.map(|held| held.receipt_handle.clone()).collect()
         };
-        self.delete(&handles(&settlement.delete)).await;
+        let deleted = self.delete(&handles(&settlement.delete)).await;
         self.release(&handles(&settlement.release), &mut backoff).await;
+        batch.deleted(deleted.iter().filter_map(|at| settlement.delete.get(*at)));
     }
 
     /// Invokes, and again a few times when throttled, so that a moment's shortage does not count as a receive.
@@ -170,13 +170,42 @@ impl Mapping {
         }
     }
 
-    async fn delete(&self, handles: &[String]) {
-        for some in handles.chunks(CALL_LIMIT) {
-            let call = || self.queues.delete(&self.url, some);
-            if let Err(reason) = self.insist(call).await {
-                self.meter.troubled(&format!("processed messages could not be deleted: {reason}"));
-            }
+    /// Deletes messages; gives the places, among their receipt handles, of those that the queue no longer has. It will give
+    /// the others again.
+    async fn delete(&self, handles: &[String]) -> Vec<usize> {
+        let mut deleted = Vec::new();
+        for (call, some) in handles.chunks(CALL_LIMIT).enumerate() {
+            let places = self.delete_some(some).await;
+            deleted.extend(places.into_iter().map(|place| call * CALL_LIMIT + place));
         }
+        deleted
+    }
+
+    /// One call's worth of `delete`, tried again for what SQS may yet delete. It never deletes by a receipt that expired.
+    async fn delete_some(&self, handles: &[String]) -> Vec<usize> {
+        let mut backoff = Backoff::new(TimeDelta::milliseconds(100), TimeDelta::seconds(2), self.seed);
+        let mut deleted = Vec::new();
+        let mut left: Vec<usize> = (0..handles.len()).collect();
+        for tries in 1..=TRIES_TO_DELETE {
+            let asked: Vec<String> = left.iter().filter_map(|place| handles.get(*place)).cloned().collect();
+            let refusals = self.queues.delete(&self.url, &asked).await;
+            let (again, never): (Vec<_>, Vec<_>) =
+                refusals.iter().partition(|refusal| refusal.passing && tries < TRIES_TO_DELETE);
+            if let Some(first) = never.first() {
+                self.meter.troubled(&format!("processed messages could not be deleted: {}", first.reason));
+            }
+            let of = |refusals: &[&Refusal]| -> BTreeSet<usize> {
+                refusals.iter().filter_map(|refusal| left.get(refusal.place)).copied().collect()
+            };
+            let (again, never) = (of(&again), of(&never));
+            deleted.extend(left.iter().filter(|place| !again.contains(place) && !never.contains(place)));
+            if again.is_empty() {
+                break;
+            }
+            left = again.into_iter().collect();
+            self.pause(backoff.delay(tries)).await;
+        }
+        deleted
     }
 
     /// Gives messages back that the function never saw, later the longer it has been throttled; at once to whoever follows a
@@ -198,26 +227,9 @@ impl Mapping {
     /// Makes messages visible again after `seconds`. Where this fails the visibility timeout does.
     async fn give_back(&self, handles: &[String], seconds: u32) {
         for some in handles.chunks(CALL_LIMIT) {
-            if let Err(error) = self.queues.change_visibility(&self.url, some, seconds).await {
-                self.meter.troubled(&error.to_string());
+            if let Some(refusal) = self.queues.change_visibility(&self.url, some, seconds).await.first() {
+                self.meter.troubled(&format!("messages could not be given back: {}", refusal.reason));
             }
-        }
-    }
-
-    async fn insist<F, R>(&self, call: F) -> Result<(), String>
-    where
-        F: Fn() -> R,
-        R: Future<Output = Result<(), super::endpoint::EndpointError>>,
-    {
-        let mut backoff = Backoff::new(TimeDelta::milliseconds(100), TimeDelta::seconds(2), self.seed);
-        let mut tries = 0;
-        loop {
-            let Err(error) = call().await else { return Ok(()) };
-            tries += 1;
-            if tries >= TRIES_TO_DELETE {
-                return Err(error.to_string());
-            }
-            self.pause(backoff.delay(tries)).await;
         }
     }
 }
@@ -328,8 +340,8 @@ impl Poller {
                 continue;
             }
             let group = message.attributes.get("MessageGroupId").filter(|_| self.mapping.fifo).cloned();
-            let held = Held { id: message.id, receipt_handle: message.receipt_handle, group, json };
-            self.gathered.hold(held, self.mapping.clock.now());
+            let (id, receipt_handle) = (message.id, message.receipt_handle);
+            self.gathered.hold(Held { id, receipt_handle, group, json, since: self.mapping.clock.now() });
         }
         unwanted
     }

@@ -196,6 +196,44 @@ async fn what_was_cut_off_a_batch_of_its_group_that_fails_goes_back_behind_it() 
 }
 
 #[tokio::test]
+async fn what_was_cut_off_goes_back_behind_a_message_that_succeeded_and_was_not_deleted() {
+    let world = fifo_world();
+    put_eight_megabytes(&world);
+    // Its receipt expired during the invocation.
+    world.queues.with("jobs.fifo", |queue| queue.refusals.push(("r-g2".to_owned(), false)));
+    let sources = world.start();
+    drain(&sources, None).await;
+    assert_eq!(world.batches("/messageId"), [["g0", "g1", "g2", "g3", "g4"]]);
+    let (deleted, given_back) =
+        world.queues.with("jobs.fifo", |queue| (queue.deleted.clone(), queue.given_back.clone()));
+    assert_eq!(deleted, ["r-g0", "r-g1", "r-g3", "r-g4"]);
+    assert_eq!(given_back, ["r-g5", "r-g6", "r-g7"].map(|handle| (handle.to_owned(), 0)));
+    assert!(sources.status()[0].last_error.as_ref().unwrap().contains("could not be deleted"));
+    sources.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_deletion_is_tried_again_for_the_messages_that_sqs_may_yet_delete() {
+    let world = world(|_| {});
+    for id in ["a", "b", "c"] {
+        world.queues.put("jobs", id, "{}");
+    }
+    let refused = [("r-b".to_owned(), true), ("r-c".to_owned(), false)];
+    world.queues.with("jobs", |queue| queue.refusals.extend(refused));
+    let sources = world.start();
+    let tried_again = async {
+        while deleted(&world).len() < 2 {
+            world.clock.advance(TimeDelta::milliseconds(500));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), tried_again).await.unwrap();
+    assert_eq!(deleted(&world), ["r-a", "r-b"]);
+    assert_eq!(world.queues.with("jobs", |queue| queue.deletions.clone()), [3, 1]);
+    sources.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_message_that_comes_again_waits_for_the_batch_of_its_group() {
     let world = fifo_world();
     let (queues, comes_again) = (world.queues.clone(), Mutex::new(true));

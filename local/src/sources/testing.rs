@@ -206,9 +206,30 @@ pub(super) struct MemoryQueue {
     pub(super) visible: VecDeque<Message>,
     pub(super) hidden: Vec<Message>,
     pub(super) deleted: Vec<String>,
+    /// Receipt handles by which the next deletion is refused, and whether another may succeed.
+    pub(super) refusals: Vec<(String, bool)>,
+    /// How many handles each call to delete had.
+    pub(super) deletions: Vec<usize>,
     /// Messages given back, with the delay asked for.
     pub(super) given_back: Vec<(String, u32)>,
     pub(super) sent: Vec<(Value, BTreeMap<String, MessageAttribute>)>,
+}
+
+impl MemoryQueue {
+    fn delete(&mut self, handles: &[String]) -> Vec<Refusal> {
+        self.deletions.push(handles.len());
+        let mut refused = Vec::new();
+        for (place, handle) in handles.iter().enumerate() {
+            if let Some(found) = self.refusals.iter().position(|(refused, _)| refused == handle) {
+                let (_, passing) = self.refusals.remove(found);
+                refused.push(Refusal { place, reason: "refused".into(), passing });
+                continue;
+            }
+            self.hidden.retain(|message| message.receipt_handle != *handle);
+            self.deleted.push(handle.clone());
+        }
+        refused
+    }
 }
 
 impl MemoryQueues {
@@ -251,13 +272,10 @@ impl QueueClient for MemoryQueues {
         Box::pin(async move { Ok(messages) })
     }
 
-    fn delete<'a>(&'a self, queue: &'a str, handles: &'a [String]) -> Pending<'a, Result<(), EndpointError>> {
+    fn delete<'a>(&'a self, queue: &'a str, handles: &'a [String]) -> Pending<'a, Vec<Refusal>> {
         assert!(!handles.is_empty() && handles.len() <= 10);
-        self.with(queue, |queue| {
-            queue.hidden.retain(|message| !handles.contains(&message.receipt_handle));
-            queue.deleted.extend_from_slice(handles);
-        });
-        Box::pin(async { Ok(()) })
+        let refused = self.with(queue, |queue| queue.delete(handles));
+        Box::pin(async { refused })
     }
 
     fn change_visibility<'a>(
@@ -265,11 +283,11 @@ impl QueueClient for MemoryQueues {
         queue: &'a str,
         handles: &'a [String],
         seconds: u32,
-    ) -> Pending<'a, Result<(), EndpointError>> {
+    ) -> Pending<'a, Vec<Refusal>> {
         assert!(!handles.is_empty() && handles.len() <= 10);
         let given_back = handles.iter().map(|handle| (handle.clone(), seconds));
         self.with(queue, |queue| queue.given_back.extend(given_back));
-        Box::pin(async { Ok(()) })
+        Box::pin(async { Vec::new() })
     }
 
     fn send<'a>(

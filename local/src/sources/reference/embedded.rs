@@ -1,7 +1,7 @@
 //! The embedded emulator's queues, called within the process: real SQS semantics on the script's clock.
 
 use super::super::activity::lock;
-use super::super::endpoint::{EndpointError, Message, MessageAttribute, Pending, QueueClient};
+use super::super::endpoint::{EndpointError, Message, MessageAttribute, Pending, QueueClient, Refusal};
 use super::host::{Deed, Deeds};
 use super::stage::beginning;
 use emulator::{Clock, Emulator, PeekedMessage};
@@ -66,13 +66,7 @@ impl Embedded {
         if status == 200 { Ok(answer) } else { Err(EndpointError::Other(format!("{answer}"))) }
     }
 
-    fn ask_of_each(
-        &self,
-        operation: &str,
-        queue: &str,
-        handles: &[String],
-        change: &Value,
-    ) -> Result<(), EndpointError> {
+    fn ask_of_each(&self, operation: &str, queue: &str, handles: &[String], change: &Value) -> Vec<Refusal> {
         let entry = |(place, handle): (usize, &String)| {
             let mut entry = change.clone();
             entry["Id"] = place.to_string().into();
@@ -80,10 +74,9 @@ impl Embedded {
             entry
         };
         let entries: Vec<Value> = handles.iter().enumerate().map(entry).collect();
-        let answer = self.ask(operation, &json!({ "QueueUrl": queue, "Entries": entries }))?;
-        match answer.get("Failed") {
-            None => Ok(()),
-            Some(failed) => Err(EndpointError::Other(failed.to_string())),
+        match self.ask(operation, &json!({ "QueueUrl": queue, "Entries": entries })) {
+            Ok(answer) => answer["Failed"].as_array().into_iter().flatten().map(refusal).collect(),
+            Err(error) => Refusal::of_all(handles.len(), &error),
         }
     }
 
@@ -94,6 +87,14 @@ impl Embedded {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+fn refusal(failed: &Value) -> Refusal {
+    Refusal {
+        place: text(&failed["Id"]).parse().expect("the entry's own name"),
+        reason: text(&failed["Code"]),
+        passing: failed["SenderFault"] == false,
+    }
 }
 
 fn message(message: &Value) -> Message {
@@ -127,7 +128,7 @@ impl QueueClient for Embedded {
         })
     }
 
-    fn delete<'a>(&'a self, queue: &'a str, handles: &'a [String]) -> Pending<'a, Result<(), EndpointError>> {
+    fn delete<'a>(&'a self, queue: &'a str, handles: &'a [String]) -> Pending<'a, Vec<Refusal>> {
         Box::pin(async move {
             handles.iter().for_each(|receipt| self.note(Deed::Deleted { receipt: receipt.clone() }));
             self.ask_of_each("DeleteMessageBatch", queue, handles, &json!({}))
@@ -139,7 +140,7 @@ impl QueueClient for Embedded {
         queue: &'a str,
         handles: &'a [String],
         seconds: u32,
-    ) -> Pending<'a, Result<(), EndpointError>> {
+    ) -> Pending<'a, Vec<Refusal>> {
         Box::pin(async move {
             let given_back = |receipt: &String| Deed::GivenBack { receipt: receipt.clone(), seconds };
             handles.iter().for_each(|receipt| self.note(given_back(receipt)));

@@ -1,7 +1,7 @@
 //! One life of a host: the real sources over stand-ins that a script moves by hand.
 
 use super::super::activity::lock;
-use super::super::endpoint::{EndpointError, Message, MessageAttribute, Pending, QueueClient};
+use super::super::endpoint::{EndpointError, Message, MessageAttribute, Pending, QueueClient, Refusal};
 use super::super::{Context, Hints, Invoke, Sources};
 use crate::app::App;
 use crate::lambda::{Outcome, Source};
@@ -40,7 +40,7 @@ impl Deed {
         match self {
             Self::Called { call, payload, .. } => {
                 let short = |record: &Value| {
-                    let number = record.pointer("/dynamodb/SequenceNumber").or(record.get("messageId"));
+                    let number = record.pointer("/dynamodb/SequenceNumber").or(record.get("body"));
                     number.unwrap_or(record).to_string()
                 };
                 match payload["Records"].as_array() {
@@ -167,16 +167,11 @@ impl QueueClient for Outbox {
         Box::pin(async { unreachable!("nothing receives here") })
     }
 
-    fn delete<'a>(&'a self, _: &'a str, _: &'a [String]) -> Pending<'a, Result<(), EndpointError>> {
+    fn delete<'a>(&'a self, _: &'a str, _: &'a [String]) -> Pending<'a, Vec<Refusal>> {
         Box::pin(async { unreachable!("nothing receives here") })
     }
 
-    fn change_visibility<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a [String],
-        _: u32,
-    ) -> Pending<'a, Result<(), EndpointError>> {
+    fn change_visibility<'a>(&'a self, _: &'a str, _: &'a [String], _: u32) -> Pending<'a, Vec<Refusal>> {
         Box::pin(async { unreachable!("nothing receives here") })
     }
 

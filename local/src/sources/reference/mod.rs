@@ -9,6 +9,7 @@
 //!
 //! - More cases: `PROPTEST_CASES=100000 cargo test -p local reference`.
 //! - A run prints its seed when it fails; `PROPTEST_RNG_SEED=<seed>` with the same number of cases repeats it.
+//!   `.ci/run` takes the seed from the tree that it checks.
 //! - proptest shrinks the script and keeps the seed of the case in `proptest-regressions/`, where every later run tries it
 //!   first. The message of a failure ends with everything that happened in the smallest case found.
 

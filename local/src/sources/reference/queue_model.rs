@@ -15,7 +15,7 @@ type Checked = Result<(), TestCaseError>;
 
 /// Invocations of a batch that is throttled every time.
 const TRIES_WHEN_THROTTLED: u32 = 5;
-/// The longest wait between two of them, or between two tries to delete.
+/// The longest wait between two of them.
 const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(1);
 /// The longest that messages of a throttled batch are kept from the next receive.
 const LONGEST_REST: u32 = 30;
@@ -99,8 +99,6 @@ enum Stage {
     Running(usize),
     /// Since then it waits to be tried again.
     Throttled(DateTime<Utc>),
-    /// SQS did not delete its messages, asked last then, and may be asked again.
-    Deleting(DateTime<Utc>),
 }
 
 pub(super) struct Model {
@@ -111,9 +109,7 @@ pub(super) struct Model {
     /// Receipts of messages that must be deleted before all is quiet, and of throttled ones that must be given back.
     to_delete: BTreeSet<String>,
     to_give_back: BTreeSet<String>,
-    /// Receipts by which a deletion was tried that deletes nothing, and those that were tried along with them.
-    deleted: BTreeSet<String>,
-    /// Message groups whose last batch failed.
+    /// Message groups whose last batch failed, or was not deleted whole.
     failed: BTreeSet<usize>,
     formed: Option<DateTime<Utc>>,
     stopping: bool,
@@ -128,7 +124,6 @@ impl Model {
             batches: Vec::new(),
             to_delete: BTreeSet::new(),
             to_give_back: BTreeSet::new(),
-            deleted: BTreeSet::new(),
             failed: BTreeSet::new(),
             formed: None,
             stopping: false,
@@ -210,7 +205,7 @@ impl Model {
             }
         }
         prop_assert!(!self.stopping, "a host that stops starts nothing");
-        prop_assert!(self.in_flight().count() < self.rules.concurrency, "too many batches at once");
+        prop_assert!(self.batches.len() < self.rules.concurrency, "too many batches at once");
         prop_assert!((1..=self.rules.batch_size).contains(&records.len()), "a batch of {}", records.len());
         let since = self.messages.iter().filter_map(|message| Some(message.held.as_ref()?.0)).min();
         let full = records.len() == self.rules.batch_size;
@@ -252,12 +247,8 @@ impl Model {
         Ok(())
     }
 
-    fn in_flight(&self) -> impl Iterator<Item = &Batch> {
-        self.batches.iter().filter(|batch| !matches!(batch.stage, Stage::Deleting(_)))
-    }
-
     fn busy_groups(&self) -> BTreeSet<usize> {
-        let members = self.in_flight().flat_map(|batch| &batch.members);
+        let members = self.batches.iter().flat_map(|batch| &batch.members);
         members.filter_map(|(number, _)| self.messages[*number].group).collect()
     }
 
@@ -277,22 +268,15 @@ impl Model {
             self.batches.push(batch);
             return;
         }
-        let mut useless = false;
         for (place, (number, receipt)) in batch.members.iter().enumerate() {
             if !failed(&place) {
                 self.to_delete.insert(receipt.clone());
-                useless |= self.rules.fifo && self.messages[*number].queued() && !self.is_good(receipt, now);
                 continue;
             }
             self.failed.extend(self.messages[*number].group);
             if *meaning == Meaning::Throttled {
                 self.to_give_back.insert(receipt.clone());
             }
-        }
-        // A FIFO queue says that it did not delete, and is asked again.
-        if useless {
-            batch.stage = Stage::Deleting(now);
-            self.batches.push(batch);
         }
     }
 
@@ -305,18 +289,13 @@ impl Model {
     /// The queue was told to delete a message.
     pub(super) fn deleted(&mut self, receipt: &str, now: DateTime<Utc>) -> Checked {
         let number = self.numbers[receipt];
-        let again = self.deleted.contains(receipt);
-        prop_assert!(self.to_delete.remove(receipt) || again, "{number} did not succeed");
+        prop_assert!(self.to_delete.remove(receipt), "{number} did not succeed");
         if self.is_good(receipt, now) {
             self.messages[number].place = Place::Nowhere;
+        } else if self.messages[number].queued() {
+            // A FIFO queue says that it did not, and there is no use in asking again.
+            self.failed.extend(self.messages[number].group);
         }
-        for batch in &mut self.batches {
-            if matches!(batch.stage, Stage::Deleting(_)) && batch.members.iter().any(|(_, of)| of == receipt)
-            {
-                batch.stage = Stage::Deleting(now);
-            }
-        }
-        self.deleted.insert(receipt.to_owned());
         Ok(())
     }
 
@@ -340,14 +319,9 @@ impl Model {
     pub(super) fn quiet(&mut self, places: &[Place], runs: bool, now: DateTime<Utc>) -> Checked {
         self.lie(places, now)?;
         prop_assert!(self.to_give_back.is_empty(), "not given back: {:?}", self.to_give_back);
-        self.batches.retain(|batch| !matches!(batch.stage, Stage::Deleting(at) if now > at + LONGEST_PAUSE));
         for batch in &self.batches {
             let late = matches!(batch.stage, Stage::Throttled(since) if now > since + LONGEST_PAUSE);
             prop_assert!(!late, "nobody tries the throttled batch again");
-        }
-        // As long as SQS is asked to delete what it does not delete, nobody can tell what waits for it.
-        if self.batches.iter().any(|batch| matches!(batch.stage, Stage::Deleting(_))) {
-            return Ok(());
         }
         prop_assert!(self.to_delete.is_empty(), "what succeeded stays: {:?}", self.to_delete);
         if runs && self.batches.len() < self.rules.concurrency { self.nothing_waits(now) } else { Ok(()) }
