@@ -28,6 +28,9 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// Host and handlers of the profile `optimised`, for measurements.
     pub optimised: bool,
+    /// The template's schedules run when the clock reaches them. Otherwise they run when they are told to, so that what
+    /// happens does not depend on the hour at which it is tried.
+    pub schedules: bool,
 }
 
 /// A running host. Dropping it ends it.
@@ -59,6 +62,7 @@ impl Host {
         command
             .args(options.optimised.then_some(["--handler-profile", OPTIMISED]).into_iter().flatten())
             .args(&options.arguments)
+            .args(schedules(&options))
             .args(by_permissions(&options.arguments))
             .envs(options.environment.clone())
             .stdin(Stdio::null())
@@ -120,6 +124,12 @@ impl Drop for Host {
             );
         }
     }
+}
+
+/// What keeps the own template's schedules from running by themselves.
+fn schedules(options: &Options) -> &'static [&'static str] {
+    let are_own = !options.arguments.iter().any(|argument| argument == "--template");
+    if are_own && !options.schedules { &["--parameter", "ScheduleState=DISABLED"] } else { &[] }
 }
 
 /// What `tests/permissions` starts hosts of the own template with: another one in its place, and a file for each test, in

@@ -49,6 +49,7 @@ impl Cloud {
             arguments: vec!["--seed".to_owned(), plan.seed.to_string()],
             // As this is built itself, so that there is one build.
             optimised: !cfg!(debug_assertions),
+            schedules: true,
             ..Options::default()
         };
         let cloud = Self {
