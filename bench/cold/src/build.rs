@@ -4,7 +4,6 @@ use crate::Error;
 use local::build::variables_of_this_package;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -14,17 +13,13 @@ pub(crate) fn handlers(
     profile: &str,
     functions: &[String],
 ) -> Result<BTreeMap<String, PathBuf>, Error> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(cargo);
+    let mut command = compiler::build(profile);
     for name in variables_of_this_package() {
         command.env_remove(name);
     }
-    command.args(["build", "--locked", "--workspace", "--profile", profile, "--message-format=json"]);
+    command.args(["--workspace", "--message-format=json"]);
     for function in functions {
         command.args(["--bin", function]);
-    }
-    if profile == compiler::PROFILE {
-        compiler::set_processor(&mut command);
     }
     let output = run(command.current_dir(workspace))?;
     let text = String::from_utf8_lossy(&output.stdout);

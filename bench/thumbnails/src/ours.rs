@@ -37,10 +37,8 @@ impl Ours {
 
 /// Cargo, to build `what` as it is deployed.
 fn cargo(target: &Path, what: &[&str]) -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--locked", "--quiet", "--profile", compiler::PROFILE]).args(what);
-    cargo.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-    compiler::set_processor(&mut cargo);
+    let mut cargo = compiler::build(compiler::PROFILE);
+    cargo.arg("--quiet").args(what).arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo
 }
 
