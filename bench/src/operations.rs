@@ -34,7 +34,7 @@ struct Recorder<'h> {
 }
 
 pub(crate) async fn measure(host: &Host, photograph: &[u8]) -> Operations {
-    host.api.send("POST", "/_local/clock", &[], json!({ "set": NOON }).to_string()).await.expect(200);
+    host.api.set_clock(NOON).await;
     let mut recorder = Recorder { host, reader: Reader::default(), operations: Vec::new(), bytes_out: 0 };
     recorder.forget().await;
     let empty_day = recorder.empty_day().await;

@@ -1,5 +1,6 @@
 //! What failed is looked at, sent back and discarded at a terminal.
 
+use crate::functions::invocations;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use end_to_end::{Host, Options, command, needs};
 use serde_json::{Value, json};
@@ -57,14 +58,6 @@ async fn a_parked_job_is_listed_shown_and_replayed() {
     assert_eq!(host.api.mail().await.len(), 1);
     let empty = dead_letters(data, &["list"]);
     assert_eq!((empty.status.code(), text(&empty.stdout).as_str()), (Some(0), ""));
-}
-
-/// Invocations of a function, and how many of them failed.
-async fn invocations(host: &Host, function: &str) -> (u64, u64) {
-    let functions = host.api.get("/_local/functions").await.expect(200);
-    let found = functions.as_array().unwrap().iter().find(|found| found["name"] == function);
-    let found = found.unwrap_or_else(|| panic!("no {function} in {functions}"));
-    (found["invocations"].as_u64().unwrap(), found["errors"].as_u64().unwrap())
 }
 
 /// Replays the one dead letter there is, which tells its function and why it was given up.

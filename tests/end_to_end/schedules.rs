@@ -1,7 +1,7 @@
 //! What runs by the clock: reports and cleanup.
 
 use crate::functions;
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{Days, NaiveDate};
 use end_to_end::{Host, Options, Target, needs};
 use serde_json::{Value, json};
 
@@ -130,25 +130,21 @@ async fn an_upload_that_never_comes_expires() {
 async fn a_schedule_fires_by_the_clock_alone() {
     needs!(Clock);
     let host = Host::start_with(Options { schedules: true, ..Options::default() }).await;
-    let of_cleanups = async |list: &str| {
-        let list = host.api.get(list).await.expect(200);
-        let found = list
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|one| [&one["function"], &one["name"]].contains(&&json!("NightlyCleanupFunction")));
-        found.unwrap().clone()
+    let next_run = async || {
+        let schedules = host.api.get("/_local/schedules").await.expect(200);
+        let is_meant = |one: &&Value| one["function"] == "NightlyCleanupFunction";
+        let found = schedules.as_array().unwrap().iter().find(is_meant);
+        found.unwrap()["next_run"].as_str().expect("a next run").to_owned()
     };
-    let set_clock = async |to: &Value| {
-        host.api.send("POST", "/_local/clock", &[], json!({ "set": to }).to_string()).await.expect(200);
+    let set_clock = async |to: &str| {
+        host.api.set_clock(to).await;
         host.api.idle().await;
     };
+    let cleanups = async || functions::invocations(&host, "NightlyCleanupFunction").await.0;
     // Noon: no run is due by the machine's own time meanwhile.
-    let next = of_cleanups("/_local/schedules").await["next_run"].clone();
-    let day: DateTime<Utc> = next.as_str().expect("a next run").parse().unwrap();
-    set_clock(&json!(day.date_naive().and_hms_opt(12, 0, 0).unwrap().and_utc())).await;
-    let before = of_cleanups("/_local/functions").await["invocations"].as_u64().unwrap();
+    set_clock(&format!("{}T12:00:00Z", &next_run().await[..10])).await;
+    let before = cleanups().await;
 
-    set_clock(&of_cleanups("/_local/schedules").await["next_run"]).await;
-    assert_eq!(of_cleanups("/_local/functions").await["invocations"], before + 1);
+    set_clock(&next_run().await).await;
+    assert_eq!(cleanups().await, before + 1);
 }

@@ -141,11 +141,17 @@ impl Api {
         self.idle().await
     }
 
+    /// Sets the clock to a moment, in RFC 3339.
+    pub async fn set_clock(&self, to: &str) {
+        let body = json!({ "set": to }).to_string();
+        self.send("POST", "/_local/clock", &[], body).await.expect(200);
+    }
+
     /// Moves the clock to whatever is waited for next, again and again, until nothing is.
     pub async fn run_until_nothing_is_due(&self) {
         for _ in 0..100 {
             let Some(next) = self.idle().await["next_due"].as_str().map(ToOwned::to_owned) else { return };
-            self.send("POST", "/_local/clock", &[], json!({ "set": next }).to_string()).await.expect(200);
+            self.set_clock(&next).await;
         }
         panic!("something is due for ever");
     }

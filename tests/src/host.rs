@@ -126,16 +126,20 @@ impl Drop for Host {
     }
 }
 
+fn have(arguments: &[String], name: &str) -> bool {
+    arguments.iter().any(|argument| argument == name)
+}
+
 /// What keeps the own template's schedules from running by themselves.
 fn schedules(options: &Options) -> &'static [&'static str] {
-    let are_own = !options.arguments.iter().any(|argument| argument == "--template");
+    let are_own = !have(&options.arguments, "--template");
     if are_own && !options.schedules { &["--parameter", "ScheduleState=DISABLED"] } else { &[] }
 }
 
 /// What `tests/permissions` starts hosts of the own template with: another one in its place, and a file for each test, in
 /// this directory, that says which rights it used.
 fn by_permissions(arguments: &[String]) -> Vec<OsString> {
-    if arguments.iter().any(|argument| argument == "--template" || argument == "--endpoint") {
+    if have(arguments, "--template") || have(arguments, "--endpoint") {
         return Vec::new();
     }
     let thread = std::thread::current();

@@ -3,7 +3,7 @@
 //! ends.
 
 use super::activity::{Activity, Alarm, Busy, Meter, lock};
-use super::endpoint::{Message, QueueClient, Refusal};
+use super::endpoint::{Message, QueueClient};
 use super::filters::Filters;
 use super::gathered::{Batch, Gathered, Held};
 use super::invoke::Invoke;
@@ -14,7 +14,6 @@ use crate::lambda::{Outcome, Source};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use emulator::Clock;
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -189,20 +188,21 @@ impl Mapping {
         for tries in 1..=TRIES_TO_DELETE {
             let asked: Vec<String> = left.iter().filter_map(|place| handles.get(*place)).cloned().collect();
             let refusals = self.queues.delete(&self.url, &asked).await;
-            let (again, never): (Vec<_>, Vec<_>) =
-                refusals.iter().partition(|refusal| refusal.passing && tries < TRIES_TO_DELETE);
-            if let Some(first) = never.first() {
-                self.meter.troubled(&format!("processed messages could not be deleted: {}", first.reason));
+            let (mut again, mut never) = (Vec::new(), None);
+            for (place, at) in left.into_iter().enumerate() {
+                match refusals.iter().find(|refusal| refusal.place == place) {
+                    None => deleted.push(at),
+                    Some(refusal) if refusal.passing && tries < TRIES_TO_DELETE => again.push(at),
+                    Some(refusal) => never = never.or(Some(&refusal.reason)),
+                }
             }
-            let of = |refusals: &[&Refusal]| -> BTreeSet<usize> {
-                refusals.iter().filter_map(|refusal| left.get(refusal.place)).copied().collect()
-            };
-            let (again, never) = (of(&again), of(&never));
-            deleted.extend(left.iter().filter(|place| !again.contains(place) && !never.contains(place)));
+            if let Some(reason) = never {
+                self.meter.troubled(&format!("processed messages could not be deleted: {reason}"));
+            }
             if again.is_empty() {
                 break;
             }
-            left = again.into_iter().collect();
+            left = again;
             self.pause(backoff.delay(tries)).await;
         }
         deleted

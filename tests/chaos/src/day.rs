@@ -4,7 +4,7 @@ use crate::Error;
 use crate::cloud::Cloud;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use end_to_end::Api;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Moves of the clock until nothing is due any more: retries of retries, each with its delay.
 const MOST_MOVES: usize = 2_000;
@@ -72,7 +72,7 @@ pub(crate) async fn now(api: &Api) -> Result<DateTime<Utc>, Error> {
 
 async fn set_clock(api: &Api, to: DateTime<Utc>) -> Result<(), Error> {
     if to > now(api).await? {
-        api.send("POST", "/_local/clock", &[], json!({ "set": to }).to_string()).await.expect(200);
+        api.set_clock(&to.to_rfc3339()).await;
     }
     Ok(())
 }
